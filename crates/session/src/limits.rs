@@ -1,0 +1,96 @@
+//! Every bound of a session, with its default.
+
+use std::time::Duration;
+
+/// Bounds and waits of one session, fixed for its life.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Most payload bytes that the log retains.
+    pub log_bytes: u64,
+    /// Most frames that the log retains.
+    pub log_frames: u32,
+    /// Greatest age of caller media in the log.
+    pub log_age: Duration,
+    /// Above this share of `log_bytes`, in percent, outbound legs are no longer read.
+    pub pause_percent: u8,
+    /// Most inputs delivered beyond the last commit.
+    pub window_inputs: u32,
+    /// Most payload bytes delivered beyond the last commit, save one single larger frame.
+    pub window_bytes: u64,
+    /// Largest message to a worker, save one single larger frame.
+    pub message_bytes: u64,
+    /// Sum of all state keys and values.
+    pub state_bytes: u64,
+    /// Most state keys.
+    pub state_keys: u32,
+    /// Longest key.
+    pub key_bytes: u32,
+    /// Largest value.
+    pub value_bytes: u64,
+    /// Most timers set at once.
+    pub timers: u32,
+    /// Longest time that a timer may be set for.
+    pub timer_max: Duration,
+    /// Most commands in one commit.
+    pub commands: u32,
+    /// Most legs open at once, the caller among them.
+    pub legs: u32,
+    /// Above this many unwritten bytes of a leg, commits that write to it wait.
+    pub leg_high: u64,
+    /// A leg over `leg_high` for this long without a byte written is closed.
+    pub write_timeout: Duration,
+    /// What a closing leg may take to write what is queued.
+    pub close_timeout: Duration,
+    /// How long an offer may stay unanswered.
+    pub offer_timeout: Duration,
+    /// How long a release may stay unanswered.
+    pub release_timeout: Duration,
+    /// How long delivered inputs may be outstanding with no commit advancing.
+    pub progress_timeout: Duration,
+    /// First wait before another worker is sought after a failure; doubles up to `seek_max`.
+    pub seek_min: Duration,
+    /// Longest wait before another worker is sought.
+    pub seek_max: Duration,
+    /// How long a session may be without a worker before the caller is handed back.
+    pub give_up: Duration,
+    /// Losses without progress after which a session ends.
+    pub poison_limit: u32,
+    /// How long a caller lost without `stop` is awaited; zero: not at all.
+    pub resume_window: Duration,
+    /// How long `SessionEnded` may stay uncommitted.
+    pub end_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            log_bytes: 4 << 20,
+            log_frames: 8_192,
+            log_age: Duration::from_secs(30),
+            pause_percent: 50,
+            window_inputs: 256,
+            window_bytes: 1 << 20,
+            message_bytes: 1 << 20,
+            state_bytes: 1 << 20,
+            state_keys: 1_024,
+            key_bytes: 256,
+            value_bytes: 256 << 10,
+            timers: 64,
+            timer_max: Duration::from_secs(24 * 3600),
+            commands: 4_096,
+            legs: 8,
+            leg_high: 1 << 20,
+            write_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(2),
+            offer_timeout: Duration::from_secs(1),
+            release_timeout: Duration::from_millis(500),
+            progress_timeout: Duration::from_secs(1),
+            seek_min: Duration::from_millis(5),
+            seek_max: Duration::from_millis(500),
+            give_up: Duration::from_secs(30),
+            poison_limit: 3,
+            resume_window: Duration::from_secs(15),
+            end_timeout: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Outputs come out: all that a session can ask of its shell.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    Attributes, Command, EndReason, Epoch, Fault, Gap, Incarnation, Input, LegName, LegRef,
+    MoveReason, Payload, Seq, Time, WorkerId,
+};
+
+/// What the shell is to do, in order, without waiting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Put a message into a leg's out-buffer. The leg may still be connecting.
+    Send {
+        /// Which leg.
+        leg: LegRef,
+        /// The message.
+        payload: Payload,
+    },
+    /// Dial; answered by `LegOpened` or `LegClosed`.
+    OpenLeg {
+        /// The opening's name.
+        leg: LegRef,
+        /// Which upstream of the configuration.
+        upstream: String,
+        /// For the upstream's profile.
+        attributes: Attributes,
+    },
+    /// Write what is queued, close, and answer with `LegClosed`, all `within` this time.
+    CloseLeg {
+        /// Which leg.
+        leg: LegRef,
+        /// WebSocket close code.
+        code: u16,
+        /// Close reason.
+        reason: String,
+        /// After this the socket is dropped, whatever is unwritten.
+        within: Duration,
+    },
+    /// Choose a worker, open a stream to it and offer the session; answered by `Offered` or
+    /// `SeekFailed`.
+    Seek(Seek),
+    /// Say something on an attachment's stream.
+    ToWorker {
+        /// Which attachment.
+        epoch: Epoch,
+        /// What.
+        message: ToWorker,
+    },
+    /// End a stream. Nothing that it still says matters.
+    Hangup {
+        /// Which attachment.
+        epoch: Epoch,
+        /// Why.
+        cause: HangupCause,
+    },
+    /// Something worth a log line, a metric or a place in the session's account.
+    Report(Report),
+    /// The session is over: all legs are closed or closing, and no stream is left. The last output.
+    Finished,
+}
+
+/// A worker is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seek {
+    /// The number of the attachment to be.
+    pub epoch: Epoch,
+    /// Why one is sought.
+    pub reason: AttachReason,
+    /// Schema of the state; 0: none yet.
+    pub schema: u32,
+    /// A worker that just failed this session, or that it leaves: only if there is no other.
+    pub avoid: Option<WorkerId>,
+    /// For a planned move: `avoid` must not be chosen at all, and the new worker must be a better
+    /// place than it (not draining).
+    pub planned: bool,
+    /// The session is under suspicion of killing its workers: keep it apart from other suspects.
+    pub suspect: bool,
+}
+
+/// Why a worker is sought, and is told so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttachReason {
+    /// The first attachment.
+    New,
+    /// A planned move.
+    Handoff,
+    /// The last worker was lost.
+    Recovery,
+    /// The edge restored the session.
+    Resume,
+}
+
+impl AttachReason {
+    /// The word used in logs and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Handoff => "handoff",
+            Self::Recovery => "recovery",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+/// What the edge says to a worker. The offer itself is the shell's part of `Seek`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ToWorker {
+    /// The session is yours.
+    Attach(Box<Attach>),
+    /// This happened.
+    Inputs {
+        /// What, in order.
+        inputs: Vec<Input>,
+        /// Commits of this attachment applied so far.
+        applied: u64,
+    },
+    /// Finish and let go.
+    Release {
+        /// In this time.
+        within: Duration,
+    },
+}
+
+/// A session as of its last commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attach {
+    /// Why.
+    pub reason: AttachReason,
+    /// The whole state, sorted by key.
+    pub state: Vec<(String, Bytes)>,
+    /// The state's schema; 0: none yet.
+    pub schema: u32,
+    /// All legs.
+    pub legs: Vec<LegView>,
+    /// All timers that are set or fired but not committed: name, time left, tag.
+    pub timers: Vec<(String, Duration, u64)>,
+    /// Seq of the first input that will come.
+    pub next_seq: Seq,
+}
+
+/// A leg as seen from outside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LegView {
+    /// Its name.
+    pub name: LegName,
+    /// The present opening.
+    pub incarnation: Incarnation,
+    /// What it is doing.
+    pub state: LegState,
+    /// What is known of it.
+    pub attributes: Attributes,
+}
+
+/// What a leg is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LegState {
+    /// Being dialled.
+    Connecting,
+    /// Open.
+    Open,
+    /// Flushing, then closing.
+    Closing,
+    /// The caller's socket is gone and its return is awaited.
+    Awaited,
+}
+
+/// Why the engine ended a stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HangupCause {
+    /// The session moved on in good order.
+    Done,
+    /// A newer attachment has taken over.
+    Fenced,
+    /// No progress.
+    Stuck,
+    /// The worker broke the protocol.
+    Refused {
+        /// A name for the rule, for metrics.
+        rule: &'static str,
+        /// In words, for the worker's author.
+        detail: String,
+    },
+}
+
+/// Something that happened, for people and dashboards. Carries no payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// An attachment is in force.
+    Attached {
+        /// Its number.
+        epoch: Epoch,
+        /// Why.
+        reason: AttachReason,
+        /// Which worker.
+        worker: WorkerId,
+        /// Its version.
+        version: String,
+        /// Inputs that come again.
+        replayed: u64,
+    },
+    /// A planned move began.
+    MoveStarted {
+        /// Of which attachment.
+        epoch: Epoch,
+        /// Why.
+        reason: MoveReason,
+    },
+    /// A worker was lost; recovery begins.
+    Lost {
+        /// Which attachment.
+        epoch: Epoch,
+        /// Which worker, where one was known.
+        worker: Option<WorkerId>,
+        /// A word for metrics: `stream`, `connection`, `stuck`, `refused`, `release`, `ended`.
+        kind: &'static str,
+        /// In words.
+        detail: String,
+    },
+    /// The first commit of an attachment was applied: the handoff that began at `since` is over.
+    Recovered {
+        /// Which attachment.
+        epoch: Epoch,
+        /// Why it was made.
+        reason: AttachReason,
+        /// When the move or the loss began.
+        since: Time,
+    },
+    /// An offer came to nothing.
+    OfferFailed {
+        /// Which attachment.
+        epoch: Epoch,
+        /// In words.
+        detail: String,
+    },
+    /// A message of an older attachment was dropped.
+    Fenced {
+        /// Which.
+        epoch: Epoch,
+    },
+    /// Media was dropped from the log.
+    MediaDropped(Gap),
+    /// Dropped media was committed without any worker having seen it: lost.
+    MediaLost(Gap),
+    /// A command could not be done.
+    CommandDropped {
+        /// Which.
+        what: Box<Command>,
+        /// Why.
+        reason: crate::DropReason,
+    },
+    /// The session has no worker.
+    HoldStarted,
+    /// It has one again.
+    HoldEnded {
+        /// After so long.
+        held: Duration,
+    },
+    /// A loss without progress.
+    Strike {
+        /// How many now.
+        strikes: u32,
+    },
+    /// A leg took nothing for too long and is being closed.
+    WriteTimeout {
+        /// Which.
+        leg: LegRef,
+    },
+    /// The end began.
+    Ending {
+        /// Why.
+        reason: EndReason,
+        /// In words.
+        detail: String,
+        /// Whose fault it was.
+        fault: Fault,
+    },
+    /// `SessionEnded` was never committed: so many inputs are lost.
+    EndLost {
+        /// Inputs without a commit.
+        inputs: u64,
+    },
+}
