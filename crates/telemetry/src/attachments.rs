@@ -1,0 +1,92 @@
+//! Metrics of attachments: how sessions get from worker to worker.
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use crate::register::Register;
+
+/// Seconds: steps of a 20 ms frame where a caller might hear it, then up to the give-up.
+const GAP_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 5.0,
+];
+
+/// Seconds: from a loop-back worker to one that is a turn behind.
+const ROUND_TRIP_BUCKETS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0,
+];
+
+/// Metrics of attachments.
+#[derive(Clone, Debug)]
+pub struct AttachmentMetrics {
+    started: IntCounterVec,
+    failures: IntCounterVec,
+    handoffs: IntCounterVec,
+    gap: HistogramVec,
+    /// From an input's receipt until the commit that contains it is applied. Observe with
+    /// `observe(seconds)`, for samples rather than for every frame.
+    pub round_trip_seconds: Histogram,
+    /// Inputs that were delivered again to another worker.
+    pub replayed_inputs: IntCounter,
+    /// Messages of older attachments, dropped.
+    pub fenced_messages: IntCounter,
+}
+
+impl AttachmentMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        Self {
+            started: register.counters(
+                "holdline_attachments_total",
+                "Sessions attached to a worker, by why.",
+                &["reason"],
+            ),
+            failures: register.counters(
+                "holdline_attach_failures_total",
+                "Offers that came to nothing and attachments that were lost, by why.",
+                &["why"],
+            ),
+            handoffs: register.counters(
+                "holdline_handoffs_total",
+                "Sessions that went, or failed to go, from one worker to another.",
+                &["reason", "result"],
+            ),
+            gap: register.histograms(
+                "holdline_handoff_gap_seconds",
+                "From the start of a move or the loss of a worker to the next worker's first commit.",
+                &["reason"],
+                GAP_BUCKETS,
+            ),
+            round_trip_seconds: register.histogram(
+                "holdline_worker_round_trip_seconds",
+                "From an input's receipt until the commit that contains it is applied.",
+                ROUND_TRIP_BUCKETS,
+            ),
+            replayed_inputs: register.counter(
+                "holdline_replayed_inputs_total",
+                "Inputs that were delivered again to another worker.",
+            ),
+            fenced_messages: register.counter(
+                "holdline_fenced_messages_total",
+                "Messages of older attachments, dropped.",
+            ),
+        }
+    }
+
+    /// A session was attached; the word is the engine's `AttachReason`.
+    pub fn attached(&self, reason: &'static str) {
+        self.started.with_label_values(&[reason]).inc();
+    }
+
+    /// An offer came to nothing, or an attachment was lost.
+    pub fn failed(&self, why: &'static str) {
+        self.failures.with_label_values(&[why]).inc();
+    }
+
+    /// A handoff is over: `reason` as in [`AttachmentMetrics::attached`], `result` such as `ok`.
+    pub fn handoff(&self, reason: &'static str, result: &'static str) {
+        self.handoffs.with_label_values(&[reason, result]).inc();
+    }
+
+    /// What the caller might have heard of a handoff, in seconds.
+    pub fn gap_seconds(&self, reason: &'static str, seconds: f64) {
+        self.gap.with_label_values(&[reason]).observe(seconds);
+    }
+}

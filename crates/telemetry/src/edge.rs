@@ -1,0 +1,75 @@
+//! Metrics of the edge as a whole: which build, which configuration, how far its end has come.
+
+use prometheus::{IntGauge, IntGaugeVec};
+
+use crate::{DrainPhase, register::Register};
+
+/// How far the edge's own end has come.
+#[derive(Clone, Debug)]
+pub struct DrainMetrics {
+    phase: IntGaugeVec,
+}
+
+impl DrainMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        let drain = Self {
+            phase: register.gauges(
+                "holdline_drain_phase",
+                "1 for the phase that the edge is in, 0 for the others.",
+                &["phase"],
+            ),
+        };
+        drain.set_phase(DrainPhase::Serving);
+        drain
+    }
+
+    /// The edge is now in this phase.
+    pub fn set_phase(&self, phase: DrainPhase) {
+        for each in DrainPhase::ALL {
+            let gauge = self.phase.with_label_values(&[each.as_str()]);
+            gauge.set(i64::from(*each == phase));
+        }
+    }
+}
+
+/// Which build runs, with which configuration.
+#[derive(Clone, Debug)]
+pub struct BuildMetrics {
+    info: IntGaugeVec,
+    config: IntGaugeVec,
+    loaded: IntGauge,
+}
+
+impl BuildMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        Self {
+            info: register.gauges(
+                "holdline_build_info",
+                "1, with the version of this build as a label.",
+                &["version"],
+            ),
+            config: register.gauges(
+                "holdline_config_info",
+                "1, with the fingerprint of the configuration in force as a label.",
+                &["fingerprint"],
+            ),
+            loaded: register.gauge(
+                "holdline_config_loaded_timestamp_seconds",
+                "When the configuration in force was loaded, in seconds since 1970.",
+            ),
+        }
+    }
+
+    /// Tells the version of this build.
+    pub fn set_version(&self, version: &'static str) {
+        self.info.reset();
+        self.info.with_label_values(&[version]).set(1);
+    }
+
+    /// Tells which configuration is in force since when, in seconds since 1970.
+    pub fn config_loaded(&self, fingerprint: &str, unix_seconds: i64) {
+        self.config.reset();
+        self.config.with_label_values(&[fingerprint]).set(1);
+        self.loaded.set(unix_seconds);
+    }
+}

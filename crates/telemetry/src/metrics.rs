@@ -1,0 +1,59 @@
+//! All metrics of one edge.
+
+use prometheus::{Registry, TextEncoder};
+
+use crate::{
+    AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, SessionMetrics, WorkerMetrics,
+    register::Register,
+};
+
+/// All metrics of one edge. Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Upgrades, frames, closes, dials.
+    pub legs: LegMetrics,
+    /// Sessions, their logs, what was lost.
+    pub sessions: SessionMetrics,
+    /// How sessions get from worker to worker.
+    pub attachments: AttachmentMetrics,
+    /// Workers and connections to them.
+    pub workers: WorkerMetrics,
+    /// The edge's own end.
+    pub drain: DrainMetrics,
+    /// Which build, which configuration.
+    pub build: BuildMetrics,
+}
+
+impl Metrics {
+    /// All metrics at zero, in a registry of their own.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let register = Register(&registry);
+        Self {
+            legs: LegMetrics::new(&register),
+            sessions: SessionMetrics::new(&register),
+            attachments: AttachmentMetrics::new(&register),
+            workers: WorkerMetrics::new(&register),
+            drain: DrainMetrics::new(&register),
+            build: BuildMetrics::new(&register),
+            registry,
+        }
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4, sorted by name.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string fails only for families without a name; there is none.
+        let _ = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,97 @@
+//! Metrics of sessions: their life, their log, what was lost.
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use crate::register::Register;
+
+/// Seconds: from a hiccup nobody hears to the usual limit, where the caller is handed back.
+const HOLD_BUCKETS: &[f64] = &[0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Metrics of sessions.
+#[derive(Clone, Debug)]
+pub struct SessionMetrics {
+    /// Sessions that live.
+    pub active: IntGauge,
+    /// Sessions that began.
+    pub started: IntCounter,
+    ended: IntCounterVec,
+    /// Payload bytes in all sessions' logs; the owner of a session adds its changes.
+    pub log_bytes: IntGauge,
+    /// Frames in all sessions' logs; the owner of a session adds its changes.
+    pub log_frames: IntGauge,
+    /// Frames of caller media that a full log dropped. Lost only if no worker had seen them.
+    pub media_dropped_frames: IntCounter,
+    /// Frames of caller media that no worker ever saw.
+    pub media_lost_frames: IntCounter,
+    /// Milliseconds of caller media that no worker ever saw.
+    pub media_lost_ms: IntCounter,
+    commands_dropped: IntCounterVec,
+    /// Losses of a worker without progress since the last.
+    pub strikes: IntCounter,
+    /// Sessions that found themselves without a worker.
+    pub holds: IntCounter,
+    /// How long they were without one, for those that found one again.
+    pub hold_seconds: Histogram,
+}
+
+impl SessionMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        Self {
+            active: register.gauge("holdline_sessions_active", "Sessions that live."),
+            started: register.counter("holdline_sessions_started_total", "Sessions that began."),
+            ended: register.counters(
+                "holdline_sessions_ended_total",
+                "Sessions that ended, by reason and by whose fault it was.",
+                &["reason", "fault"],
+            ),
+            log_bytes: register.gauge(
+                "holdline_session_log_bytes",
+                "Payload bytes kept to replay, over all sessions.",
+            ),
+            log_frames: register.gauge(
+                "holdline_session_log_frames",
+                "Frames kept to replay, over all sessions.",
+            ),
+            media_dropped_frames: register.counter(
+                "holdline_media_dropped_frames_total",
+                "Frames of caller media that a full log dropped.",
+            ),
+            media_lost_frames: register.counter(
+                "holdline_media_lost_frames_total",
+                "Frames of caller media that no worker ever saw.",
+            ),
+            media_lost_ms: register.counter(
+                "holdline_media_lost_milliseconds_total",
+                "Caller media that no worker ever saw, in milliseconds.",
+            ),
+            commands_dropped: register.counters(
+                "holdline_commands_dropped_total",
+                "Workers' commands that could not be done, by reason.",
+                &["reason"],
+            ),
+            strikes: register.counter(
+                "holdline_session_strikes_total",
+                "Losses of a worker without progress since the last.",
+            ),
+            holds: register.counter(
+                "holdline_session_holds_total",
+                "Times that a session found itself without a worker.",
+            ),
+            hold_seconds: register.histogram(
+                "holdline_session_hold_seconds",
+                "How long a session was without a worker, where it found one again.",
+                HOLD_BUCKETS,
+            ),
+        }
+    }
+
+    /// A session ended; the words are the engine's.
+    pub fn ended(&self, reason: &'static str, fault: &'static str) {
+        self.ended.with_label_values(&[reason, fault]).inc();
+    }
+
+    /// A command could not be done; the word is the engine's.
+    pub fn command_dropped(&self, reason: &'static str) {
+        self.commands_dropped.with_label_values(&[reason]).inc();
+    }
+}
