@@ -1,0 +1,1 @@
+//! `X-Twilio-Signature`: proof that an upgrade comes from Twilio.
