@@ -8,9 +8,16 @@ mod event;
 mod frame;
 mod ids;
 mod input;
+mod legs;
 mod limits;
+mod link;
+mod log;
 mod output;
+mod refusal;
+mod session;
+mod state;
 mod time;
+mod timers;
 
 pub use commit::{Command, Commit, FromWorker};
 pub use event::{Event, Loss, MoveReason, WorkerId};
@@ -20,5 +27,8 @@ pub use input::{DropReason, Dropped, EndReason, Gap, GapSize, Input, InputKind, 
 pub use limits::Limits;
 pub use output::{
     Attach, AttachReason, HangupCause, LegState, LegView, Output, Report, Seek, ToWorker,
+};
+pub use session::{
+    Account, AttachmentView, LegCounts, Session, Setup, Snapshot, SnapshotError, View,
 };
 pub use time::Time;

@@ -220,6 +220,13 @@ pub enum Report {
         /// In words.
         detail: String,
     },
+    /// A commit advanced the position.
+    Committed {
+        /// By so many inputs.
+        inputs: u64,
+        /// When the oldest of them was received.
+        received: Time,
+    },
     /// The first commit of an attachment was applied: the handoff that began at `since` is over.
     Recovered {
         /// Which attachment.

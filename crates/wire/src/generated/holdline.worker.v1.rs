@@ -577,7 +577,7 @@ pub enum LegState {
     Open = 2,
     /// Flushing, then closing: takes no more frames.
     Closing = 3,
-    /// The caller's socket is gone; its return is awaited. Frames sent now are kept within limits.
+    /// The caller's socket is gone; its return is awaited. Frames sent now come back as Dropped.
     Awaited = 4,
 }
 impl LegState {

@@ -1,0 +1,241 @@
+//! The legs of a session, as the engine sees them: openings, out-buffers and how they end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Attributes, DropReason, Incarnation, LegName, LegRef, LegState, LegView, Limits, Time,
+};
+
+/// How many leg names a session may use in its life, for each leg that may be open at once.
+const NAMES_PER_LEG: usize = 8;
+
+/// What a leg is doing, with what that needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    Connecting,
+    Open,
+    /// Asked to close; taken for closed at `until` at the latest.
+    Closing {
+        until: Time,
+    },
+    /// The caller's socket is gone; given up at `until`.
+    Awaited {
+        until: Time,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Leg {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) phase: Phase,
+    pub(crate) attributes: Attributes,
+    /// The peer said that it ends; its close will be ordinary.
+    pub(crate) stopped: bool,
+    /// It took nothing for too long and is being closed for that.
+    pub(crate) stuck: bool,
+    unwritten_frames: u64,
+    unwritten_bytes: u64,
+    /// Since when it is over the high mark without a byte written.
+    stalled_since: Option<Time>,
+}
+
+impl Leg {
+    fn new(incarnation: Incarnation, phase: Phase, attributes: Attributes) -> Self {
+        Self {
+            incarnation,
+            phase,
+            attributes,
+            stopped: false,
+            stuck: false,
+            unwritten_frames: 0,
+            unwritten_bytes: 0,
+            stalled_since: None,
+        }
+    }
+
+    pub(crate) fn takes_frames(&self) -> bool {
+        matches!(self.phase, Phase::Connecting | Phase::Open)
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self.phase, Phase::Awaited { .. })
+    }
+
+    pub(crate) fn unwritten_frames(&self) -> u64 {
+        self.unwritten_frames
+    }
+
+    pub(crate) fn unwritten_bytes(&self) -> u64 {
+        self.unwritten_bytes
+    }
+
+    pub(crate) fn is_over(&self, limits: &Limits) -> bool {
+        self.unwritten_bytes > limits.leg_high
+    }
+
+    pub(crate) fn sent(&mut self, now: Time, bytes: u64, limits: &Limits) {
+        self.unwritten_frames += 1;
+        self.unwritten_bytes += bytes;
+        if self.is_over(limits) && self.phase == Phase::Open {
+            self.stalled_since.get_or_insert(now);
+        }
+    }
+
+    pub(crate) fn written(&mut self, now: Time, frames: u64, bytes: u64, limits: &Limits) {
+        self.unwritten_frames = self.unwritten_frames.saturating_sub(frames);
+        self.unwritten_bytes = self.unwritten_bytes.saturating_sub(bytes);
+        self.stalled_since = self.is_over(limits).then_some(now);
+    }
+
+    pub(crate) fn opened(&mut self, now: Time, attributes: Attributes, limits: &Limits) {
+        self.phase = Phase::Open;
+        self.attributes = attributes;
+        self.stalled_since = self.is_over(limits).then_some(now);
+    }
+
+    /// The socket is gone; its return is awaited. What was unwritten is lost and said to be.
+    pub(crate) fn await_return(&mut self, until: Time) {
+        self.phase = Phase::Awaited { until };
+        self.unwritten_frames = 0;
+        self.unwritten_bytes = 0;
+        self.stalled_since = None;
+    }
+
+    /// When it has to be looked at again, and until then may be left alone.
+    fn deadline(&self, limits: &Limits) -> Option<Time> {
+        match self.phase {
+            Phase::Closing { until } | Phase::Awaited { until } => Some(until),
+            Phase::Connecting => None,
+            Phase::Open => self.stalled_since.map(|since| since + limits.write_timeout),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Legs {
+    open: BTreeMap<LegName, Leg>,
+    incarnations: BTreeMap<LegName, Incarnation>,
+}
+
+impl Legs {
+    /// Adds a new opening of a name that is not open.
+    pub(crate) fn add(&mut self, name: &LegName, phase: Phase, attributes: Attributes) -> LegRef {
+        let incarnation = self.incarnations.entry(name.clone()).or_default();
+        *incarnation = incarnation.next();
+        let incarnation = *incarnation;
+        let leg = Leg::new(incarnation, phase, attributes);
+        self.open.insert(name.clone(), leg);
+        LegRef {
+            name: name.clone(),
+            incarnation,
+        }
+    }
+
+    /// Whether a worker may open a leg of this name now.
+    pub(crate) fn may_open(&self, name: &LegName, limits: &Limits) -> Result<(), DropReason> {
+        if name.is_caller() || self.open.contains_key(name) {
+            return Err(DropReason::NameInUse);
+        }
+        let names_max = limits.legs as usize * NAMES_PER_LEG;
+        let names_full =
+            self.incarnations.len() >= names_max && !self.incarnations.contains_key(name);
+        if self.open.len() >= limits.legs as usize || names_full {
+            return Err(DropReason::TooManyLegs);
+        }
+        Ok(())
+    }
+
+    /// The leg that a command means, if it takes commands.
+    pub(crate) fn resolve(
+        &mut self,
+        name: &LegName,
+        incarnation: Option<Incarnation>,
+    ) -> Result<&mut Leg, DropReason> {
+        let leg = self.open.get_mut(name).ok_or(DropReason::LegGone)?;
+        match incarnation {
+            Some(wanted) if wanted < leg.incarnation => Err(DropReason::IncarnationGone),
+            Some(wanted) if wanted > leg.incarnation => Err(DropReason::LegGone),
+            _ if !leg.takes_frames() => Err(DropReason::LegGone),
+            _ => Ok(leg),
+        }
+    }
+
+    /// The opening that an event speaks of, if it is the present one.
+    pub(crate) fn current(&mut self, leg: &LegRef) -> Option<&mut Leg> {
+        self.open
+            .get_mut(&leg.name)
+            .filter(|present| present.incarnation == leg.incarnation)
+    }
+
+    pub(crate) fn get(&self, name: &LegName) -> Option<&Leg> {
+        self.open.get(name)
+    }
+
+    pub(crate) fn remove(&mut self, name: &LegName) -> Option<Leg> {
+        self.open.remove(name)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LegRef, &Leg)> {
+        self.open
+            .iter()
+            .map(|(name, leg)| (reference(name, leg), leg))
+    }
+
+    pub(crate) fn next_deadline(&self, limits: &Limits) -> Option<Time> {
+        self.open
+            .values()
+            .filter_map(|leg| leg.deadline(limits))
+            .min()
+    }
+
+    /// Legs whose deadline has passed.
+    pub(crate) fn overdue(&self, now: Time, limits: &Limits) -> Vec<(LegRef, Phase)> {
+        self.open
+            .iter()
+            .filter(|(_, leg)| leg.deadline(limits).is_some_and(|due| due <= now))
+            .map(|(name, leg)| (reference(name, leg), leg.phase))
+            .collect()
+    }
+
+    /// Pushes the deadlines that wait for the shell itself: it was not running for `late`.
+    pub(crate) fn forgive(&mut self, late: Duration) {
+        for leg in self.open.values_mut() {
+            if let Some(since) = &mut leg.stalled_since {
+                *since = *since + late;
+            }
+            if let Phase::Closing { until } = &mut leg.phase {
+                *until = *until + late;
+            }
+        }
+    }
+
+    pub(crate) fn views(&self) -> Vec<LegView> {
+        self.open
+            .iter()
+            .map(|(name, leg)| LegView {
+                name: name.clone(),
+                incarnation: leg.incarnation,
+                state: match leg.phase {
+                    Phase::Connecting => LegState::Connecting,
+                    Phase::Open => LegState::Open,
+                    Phase::Closing { .. } => LegState::Closing,
+                    Phase::Awaited { .. } => LegState::Awaited,
+                },
+                attributes: leg.attributes.clone(),
+            })
+            .collect()
+    }
+}
+
+fn reference(name: &LegName, leg: &Leg) -> LegRef {
+    LegRef {
+        name: name.clone(),
+        incarnation: leg.incarnation,
+    }
+}

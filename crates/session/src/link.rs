@@ -1,0 +1,169 @@
+//! Who runs the session: the states of its attachment to workers.
+//!
+//! ```text
+//!              seek                 accept
+//!  Vacant ────────────► Seeking ────────────► Live ◄───────────┐
+//!    ▲  ▲   no worker      │                  │  │ move         │ target fails
+//!    │  └──────────────────┘        lost      │  ▼              │
+//!    │                 ┌─ Seeking ◄───────────┤ Moving ─────────┘
+//!    │                 │                      │  │ target accepts
+//!    │                 │        lost, overdue │  ▼
+//!    │                 └─ target attached ◄───┴─ Releasing ── Released ─► target attached (Live)
+//!    └──────────────── target fails, then Released, lost or overdue ──┘
+//! ```
+//!
+//! At most one attachment is in force, and at most one more is being prepared.
+
+use std::time::Duration;
+
+use crate::{AttachReason, Commit, Epoch, MoveReason, Seq, Time, WorkerId};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Link {
+    /// No worker, and none sought before `retry_at`.
+    Vacant { retry_at: Time },
+    /// A worker is sought or asked.
+    Seeking(Offer),
+    /// A worker runs the session.
+    Live(Attachment),
+    /// A worker runs the session while a better one is sought or asked.
+    Moving(Attachment, Offer),
+    /// The present worker was asked to let go; the next, where there still is one, has accepted.
+    Releasing(Attachment, Option<Offer>, Time),
+    /// The session is over.
+    Over,
+}
+
+/// A worker that is sought, asked, or has accepted and waits to be attached.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) epoch: Epoch,
+    /// Known once the shell has found one.
+    pub(crate) worker: Option<(WorkerId, String)>,
+    /// Answered by then, or given up.
+    pub(crate) deadline: Time,
+}
+
+/// A worker that runs the session.
+#[derive(Clone, Debug)]
+pub(crate) struct Attachment {
+    pub(crate) epoch: Epoch,
+    pub(crate) worker: WorkerId,
+    pub(crate) version: String,
+    pub(crate) reason: AttachReason,
+    /// When the handoff that led here began.
+    pub(crate) since: Time,
+    pub(crate) attached_at: Time,
+    /// The last seq handed to it.
+    pub(crate) delivered: Seq,
+    /// Payload bytes handed to it beyond the last commit.
+    pub(crate) window_bytes: u64,
+    /// Commits applied, and how many of them it has been told of.
+    pub(crate) applied: u64,
+    pub(crate) told: u64,
+    /// Since when inputs are outstanding with no commit advancing.
+    pub(crate) waiting_since: Option<Time>,
+    /// A commit that waits for a leg to take more.
+    pub(crate) held: Option<Commit>,
+    /// Why this worker is to be left, and when a better one is sought again.
+    pub(crate) leave: Option<(MoveReason, Time)>,
+}
+
+/// Who speaks, by epoch. The one place in which epochs are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Speaker {
+    /// The attachment in force.
+    Current,
+    /// The one being prepared.
+    Target,
+    /// One of the past: it is fenced.
+    Past,
+}
+
+impl Link {
+    pub(crate) fn speaker(&self, epoch: Epoch) -> Speaker {
+        if self.attachment().is_some_and(|at| at.epoch == epoch) {
+            Speaker::Current
+        } else if self.offer().is_some_and(|offer| offer.epoch == epoch) {
+            Speaker::Target
+        } else {
+            Speaker::Past
+        }
+    }
+
+    pub(crate) fn attachment(&self) -> Option<&Attachment> {
+        match self {
+            Self::Live(at) | Self::Moving(at, _) | Self::Releasing(at, ..) => Some(at),
+            Self::Vacant { .. } | Self::Seeking(_) | Self::Over => None,
+        }
+    }
+
+    pub(crate) fn attachment_mut(&mut self) -> Option<&mut Attachment> {
+        match self {
+            Self::Live(at) | Self::Moving(at, _) | Self::Releasing(at, ..) => Some(at),
+            Self::Vacant { .. } | Self::Seeking(_) | Self::Over => None,
+        }
+    }
+
+    pub(crate) fn offer(&self) -> Option<&Offer> {
+        match self {
+            Self::Seeking(offer) | Self::Moving(_, offer) => Some(offer),
+            Self::Releasing(_, offer, _) => offer.as_ref(),
+            Self::Vacant { .. } | Self::Live(_) | Self::Over => None,
+        }
+    }
+
+    pub(crate) fn offer_mut(&mut self) -> Option<&mut Offer> {
+        match self {
+            Self::Seeking(offer) | Self::Moving(_, offer) => Some(offer),
+            Self::Releasing(_, offer, _) => offer.as_mut(),
+            Self::Vacant { .. } | Self::Live(_) | Self::Over => None,
+        }
+    }
+
+    /// Whether the worker in force may be handed inputs.
+    pub(crate) fn delivers(&self) -> bool {
+        matches!(self, Self::Live(_) | Self::Moving(..))
+    }
+
+    /// When something is overdue.
+    pub(crate) fn next_deadline(&self, progress_timeout: Duration) -> Option<Time> {
+        let own = match self {
+            Self::Vacant { retry_at } => Some(*retry_at),
+            Self::Seeking(offer) | Self::Moving(_, offer) => Some(offer.deadline),
+            Self::Live(at) => at.leave.map(|(_, retry_at)| retry_at),
+            // While a commit waits for a leg, its worker is not to blame.
+            Self::Releasing(at, _, deadline) => at.held.is_none().then_some(*deadline),
+            Self::Over => None,
+        };
+        let stuck = self
+            .attachment()
+            .and_then(|at| at.stuck_at(progress_timeout));
+        own.into_iter().chain(stuck).min()
+    }
+
+    /// Pushes every deadline that waits for a worker: the edge itself was not running for `late`.
+    pub(crate) fn forgive(&mut self, late: Duration) {
+        if let Some(at) = self.attachment_mut() {
+            at.attached_at = at.attached_at + late;
+            at.waiting_since = at.waiting_since.map(|since| since + late);
+        }
+        if let Some(offer) = self.offer_mut() {
+            offer.deadline = offer.deadline + late;
+        }
+        if let Self::Releasing(_, _, deadline) = self {
+            *deadline = *deadline + late;
+        }
+    }
+}
+
+impl Attachment {
+    /// When it counts as stuck, if nothing happens until then.
+    pub(crate) fn stuck_at(&self, progress_timeout: Duration) -> Option<Time> {
+        // A commit that waits for a slow leg is not the worker's delay.
+        if self.held.is_some() {
+            return None;
+        }
+        self.waiting_since.map(|since| since + progress_timeout)
+    }
+}

@@ -1,0 +1,342 @@
+//! The input log of one call: what has happened and is not committed yet.
+//!
+//! Seqs are contiguous from the committed position to the end. A run of dropped caller media
+//! stays in its place as a `Gap`, so nothing that happened ever vanishes without a word.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Epoch, Gap, GapSize, Input, InputKind, LegName, Limits, Payload, Seq, Time};
+
+/// From this many entries on, payloads are copied out of the receive buffers that they pin.
+const DETACH_FROM: usize = 16;
+
+/// One entry: an input, or a gap that stands for several.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) input: Input,
+    /// Playing time where it is caller media, which may be dropped.
+    pub(crate) media_ms: Option<u32>,
+    /// For a gap: the attachment that had received these frames before they were dropped.
+    seen_by: Option<Epoch>,
+}
+
+impl Entry {
+    pub(crate) fn first_seq(&self) -> Seq {
+        match &self.input.kind {
+            InputKind::Gap(gap) => gap.first,
+            _ => self.input.seq,
+        }
+    }
+
+    /// Payload bytes that it retains.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.input.kind {
+            InputKind::Frame { payload, .. } => payload.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// Inputs taken out by a commit.
+#[derive(Default)]
+pub(crate) struct Removed {
+    /// How many seqs.
+    pub(crate) inputs: u64,
+    /// Receipt of the oldest.
+    pub(crate) received: Option<Time>,
+    /// Media that was committed but that the committing attachment had never received.
+    pub(crate) lost: Vec<Gap>,
+}
+
+/// The log is full of what must not be dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Log {
+    entries: VecDeque<Entry>,
+    committed: Seq,
+    last: Seq,
+    bytes: u64,
+    /// Entries that are not gaps.
+    frames: u32,
+}
+
+impl Log {
+    /// The last committed seq.
+    pub(crate) fn committed(&self) -> Seq {
+        self.committed
+    }
+
+    /// The last seq given out.
+    pub(crate) fn last(&self) -> Seq {
+        self.last
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Time> {
+        self.entries.front().map(|entry| entry.input.at)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Appends an input whatever the limits say; `make_room` comes first.
+    pub(crate) fn append(&mut self, at: Time, mut kind: InputKind, media_ms: Option<u32>) -> Seq {
+        if self.entries.len() >= DETACH_FROM {
+            detach(&mut kind);
+        }
+        self.last = self.last.next();
+        let entry = Entry {
+            input: Input {
+                seq: self.last,
+                at,
+                kind,
+            },
+            media_ms,
+            seen_by: None,
+        };
+        self.bytes += entry.bytes();
+        self.frames += 1;
+        self.entries.push_back(entry);
+        self.last
+    }
+
+    /// Drops the oldest caller media until one more input fits. The log may pass `log_bytes` by
+    /// its newest input alone, so that a frame of any permitted size can enter an empty log.
+    ///
+    /// `delivered` and `epoch` tell what the present attachment has received. Dropped media is
+    /// appended to `dropped`.
+    pub(crate) fn make_room(
+        &mut self,
+        limits: &Limits,
+        now: Time,
+        delivered: Seq,
+        epoch: Epoch,
+        dropped: &mut Vec<Gap>,
+    ) -> Result<(), Overflow> {
+        while self.is_full(limits) {
+            let Some(index) = self.oldest_media() else {
+                return Err(Overflow);
+            };
+            dropped.push(self.drop_media(index, delivered, epoch));
+        }
+        while let Some(index) = self.oldest_media() {
+            if now.since(self.entries[index].input.at) <= limits.log_age {
+                break;
+            }
+            dropped.push(self.drop_media(index, delivered, epoch));
+        }
+        Ok(())
+    }
+
+    /// Moves the position and takes out all that it covers. A position inside a gap is legal.
+    pub(crate) fn commit(&mut self, through: Seq, by: Epoch) -> Removed {
+        let mut removed = Removed {
+            inputs: through.0.saturating_sub(self.committed.0),
+            ..Removed::default()
+        };
+        while let Some(entry) = self.entries.front_mut() {
+            if entry.first_seq() > through {
+                break;
+            }
+            removed.received.get_or_insert(entry.input.at);
+            let whole = entry.input.seq <= through;
+            if let InputKind::Gap(gap) = &mut entry.input.kind {
+                let part = if whole {
+                    gap.clone()
+                } else {
+                    split_front(gap, through)
+                };
+                if entry.seen_by != Some(by) {
+                    removed.lost.push(part);
+                }
+            }
+            if !whole {
+                break;
+            }
+            let is_gap = matches!(entry.input.kind, InputKind::Gap(_));
+            self.bytes -= entry.bytes();
+            self.frames -= u32::from(!is_gap);
+            self.entries.pop_front();
+        }
+        self.committed = self.committed.max(through);
+        removed
+    }
+
+    /// Entries after `delivered`, in order. Where `delivered` lies inside a gap, the rest of it
+    /// comes first.
+    pub(crate) fn after(&self, delivered: Seq) -> impl Iterator<Item = &Entry> {
+        let start = self
+            .entries
+            .partition_point(|entry| entry.input.seq <= delivered);
+        self.entries.range(start..)
+    }
+
+    /// Payload bytes of the entries after the position up to `delivered`.
+    pub(crate) fn bytes_through(&self, delivered: Seq) -> u64 {
+        self.entries
+            .iter()
+            .take_while(|entry| entry.input.seq <= delivered)
+            .map(Entry::bytes)
+            .sum()
+    }
+
+    /// Number of inputs after the position up to `delivered`, a gap counting as one.
+    pub(crate) fn inputs_through(&self, delivered: Seq) -> usize {
+        self.entries
+            .partition_point(|entry| entry.input.seq <= delivered)
+    }
+
+    /// Marks fires of a timer that was cancelled or set again.
+    pub(crate) fn mark_stale(&mut self, timer: &str) {
+        for entry in &mut self.entries {
+            if let InputKind::TimerFired { name, stale, .. } = &mut entry.input.kind
+                && name == timer
+            {
+                *stale = true;
+            }
+        }
+    }
+
+    fn is_full(&self, limits: &Limits) -> bool {
+        self.bytes >= limits.log_bytes || self.frames >= limits.log_frames
+    }
+
+    fn oldest_media(&self) -> Option<usize> {
+        self.entries
+            .iter()
+            .position(|entry| entry.media_ms.is_some())
+    }
+
+    /// Turns the media entry at `index` into a gap, or joins it to the gap before it.
+    fn drop_media(&mut self, index: usize, delivered: Seq, epoch: Epoch) -> Gap {
+        let entry = &mut self.entries[index];
+        let seq = entry.input.seq;
+        let size = GapSize {
+            frames: 1,
+            bytes: entry.bytes(),
+            media_ms: u64::from(entry.media_ms.take().unwrap_or(0)),
+        };
+        let leg = match &entry.input.kind {
+            InputKind::Frame { leg, .. } => leg.name.clone(),
+            _ => LegName::new(LegName::CALLER),
+        };
+        let seen_by = (seq <= delivered).then_some(epoch);
+        self.bytes -= size.bytes;
+        self.frames -= 1;
+        let gap = Gap {
+            leg,
+            first: seq,
+            last: seq,
+            size,
+        };
+        if !self.join_previous(index, &gap, seen_by, delivered) {
+            let entry = &mut self.entries[index];
+            entry.seen_by = seen_by;
+            entry.input.kind = InputKind::Gap(gap.clone());
+        }
+        gap
+    }
+
+    /// Joins a new gap to its neighbour where both were seen by the same attachment, or by none,
+    /// and no delivery boundary lies between them.
+    fn join_previous(
+        &mut self,
+        index: usize,
+        new: &Gap,
+        seen_by: Option<Epoch>,
+        delivered: Seq,
+    ) -> bool {
+        let Some(previous) = index.checked_sub(1).map(|at| &mut self.entries[at]) else {
+            return false;
+        };
+        let InputKind::Gap(gap) = &mut previous.input.kind else {
+            return false;
+        };
+        let same_side = (gap.last <= delivered) == (new.last <= delivered);
+        if previous.seen_by != seen_by || gap.leg != new.leg || !same_side {
+            return false;
+        }
+        gap.last = new.last;
+        gap.size.frames += new.size.frames;
+        gap.size.bytes += new.size.bytes;
+        gap.size.media_ms += new.size.media_ms;
+        previous.input.seq = new.last;
+        self.entries.remove(index);
+        true
+    }
+
+    /// What must hold after every step, and of a log that was read from a snapshot.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let mut end = self.committed;
+        let (mut bytes, mut frames) = (0, 0);
+        for entry in &self.entries {
+            if entry.first_seq().0.checked_sub(1) != Some(end.0) || entry.input.seq <= end {
+                return Err("the log has a hole");
+            }
+            if let InputKind::Gap(gap) = &entry.input.kind {
+                let inside = gap.last == entry.input.seq
+                    && gap.size.frames == gap.last.0 - end.0
+                    && entry.media_ms.is_none();
+                if !inside {
+                    return Err("a gap does not fit its place");
+                }
+            } else {
+                frames += 1;
+            }
+            end = entry.input.seq;
+            bytes += entry.bytes();
+        }
+        if end != self.last {
+            return Err("the log does not reach its end");
+        }
+        if (bytes, frames) != (self.bytes, self.frames) {
+            return Err("the log does not know its size");
+        }
+        Ok(())
+    }
+}
+
+/// Cuts the part through `through` off the front of a gap. Frames are exact; bytes and playing
+/// time, which are not kept per frame, are shared out evenly and sum up exactly.
+fn split_front(gap: &mut Gap, through: Seq) -> Gap {
+    let frames = through.0 - gap.first.0 + 1;
+    let share = |whole: u64| whole * frames / gap.size.frames;
+    let size = GapSize {
+        frames,
+        bytes: share(gap.size.bytes),
+        media_ms: share(gap.size.media_ms),
+    };
+    let front = Gap {
+        leg: gap.leg.clone(),
+        first: gap.first,
+        last: through,
+        size,
+    };
+    gap.first = through.next();
+    gap.size.frames -= size.frames;
+    gap.size.bytes -= size.bytes;
+    gap.size.media_ms -= size.media_ms;
+    front
+}
+
+/// Copies a payload, so that it no longer pins the buffer that it was read into.
+fn detach(kind: &mut InputKind) {
+    if let InputKind::Frame { payload, .. } = kind {
+        match payload {
+            Payload::Text(bytes) | Payload::Binary(bytes) => *bytes = Bytes::copy_from_slice(bytes),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The engine itself. See the crate's page for what it promises.
+//!
+//! | file | part |
+//! |---|---|
+//! | `session/attach.rs` | seeking, attaching, moving, losing workers |
+//! | `session/apply.rs` | commits: checked whole, applied whole |
+//! | `session/inputs.rs` | what legs and timers bring in; delivery to the worker |
+//! | `session/ending.rs` | how a session ends |
+//! | `session/snapshot.rs` | the whole session as data |
+//! | `session/view.rs` | what people may see of it |
+//! | `session/invariants.rs` | what must hold after every step |
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    Attributes, Epoch, Event, InputKind, LegName, LegRef, Limits, Output, Report, Seq, SessionId,
+    Time, WorkerId,
+    legs::{Legs, Phase},
+    link::{Link, Speaker},
+    log::Log,
+    state::State,
+    timers::Timers,
+};
+
+mod apply;
+mod attach;
+mod ending;
+mod inputs;
+mod invariants;
+mod snapshot;
+mod view;
+
+pub use snapshot::{Snapshot, SnapshotError};
+pub use view::{Account, AttachmentView, LegCounts, View};
+
+use ending::Life;
+
+/// A shell that comes this much later than it was asked to was not merely busy.
+const ABSENCE: Duration = Duration::from_millis(250);
+
+/// What a new session starts from.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its random name.
+    pub id: SessionId,
+    /// Its bounds.
+    pub limits: Limits,
+    /// What is known of the caller's leg, which is open: `caller#1`.
+    pub caller: Attributes,
+    /// Legs that the shell is already dialling, with their upstreams. Each is opening 1.
+    pub dialled: Vec<LegName>,
+    /// The upstreams that `OpenLeg` may name.
+    pub upstreams: BTreeSet<String>,
+}
+
+/// One call.
+///
+/// Every method is immediate and deterministic. `handle` appends what the shell is to do to `out`,
+/// in order; the shell does all of it before the next event.
+#[derive(Clone, Debug)]
+pub struct Session {
+    id: SessionId,
+    limits: Limits,
+    upstreams: BTreeSet<String>,
+    log: Log,
+    state: State,
+    timers: Timers,
+    legs: Legs,
+    life: Life,
+    link: Link,
+    /// The next attachment's number.
+    next_epoch: Epoch,
+    recovery: Recovery,
+    state_warned: bool,
+    account: Account,
+    /// When the shell was last asked to come back.
+    wake: Option<Time>,
+}
+
+/// What is remembered between attachments.
+#[derive(Clone, Debug)]
+struct Recovery {
+    reason: crate::AttachReason,
+    /// When the present handoff began.
+    since: Time,
+    /// Since when no worker runs the session.
+    unattached_since: Option<Time>,
+    /// Whether that has been said.
+    holding: bool,
+    /// Failed seeks in a row.
+    failures: u32,
+    /// The worker that was lost or is being left.
+    avoid: Option<WorkerId>,
+    /// The position at the last loss that may have been this session's own doing.
+    loss_at: Option<Seq>,
+    /// Further losses at the same position.
+    strikes: u32,
+}
+
+impl Session {
+    /// Begins a session. Its first input is the caller's `LegOpened`.
+    #[must_use]
+    pub fn new(setup: Setup, now: Time, out: &mut Vec<Output>) -> Self {
+        let mut session = Self {
+            id: setup.id,
+            limits: setup.limits,
+            upstreams: setup.upstreams,
+            log: Log::default(),
+            state: State::default(),
+            timers: Timers::default(),
+            legs: Legs::default(),
+            life: Life::Running,
+            link: Link::Vacant { retry_at: now },
+            next_epoch: Epoch(1),
+            recovery: Recovery {
+                reason: crate::AttachReason::New,
+                since: now,
+                unattached_since: Some(now),
+                holding: false,
+                failures: 0,
+                avoid: None,
+                loss_at: None,
+                strikes: 0,
+            },
+            state_warned: false,
+            account: Account::default(),
+            wake: None,
+        };
+        let caller = LegName::new(LegName::CALLER);
+        let leg = session.legs.add(&caller, Phase::Open, setup.caller.clone());
+        let attributes = setup.caller;
+        session.log_input(now, InputKind::LegOpened { leg, attributes }, out);
+        for name in &setup.dialled {
+            if !name.is_caller() && session.legs.get(name).is_none() {
+                session
+                    .legs
+                    .add(name, Phase::Connecting, Attributes::default());
+            }
+        }
+        session.handle(now, Event::Tick, out);
+        session
+    }
+
+    /// Takes in what happened and says what is to be done. `now` never goes back.
+    pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Output>) {
+        if self.is_over() {
+            return;
+        }
+        self.forgive_own_absence(now);
+        self.dispatch(now, event, out);
+        self.look_at_clocks(now, out);
+        self.apply_when_possible(now, out);
+        self.check_end(now);
+        self.deliver(now, out);
+        self.finish_if_done(now, out);
+        self.wake = self.earliest_deadline(now);
+        if cfg!(debug_assertions) {
+            self.assert_invariants();
+        }
+    }
+
+    /// When `handle` is to be called with `Event::Tick` if nothing happens before.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        self.wake
+    }
+
+    /// Whether the shell may read this leg now. The caller is always read; an outbound leg is
+    /// left unread while the log is deep, so that its audio waits with the vendor.
+    #[must_use]
+    pub fn reads(&self, leg: &LegName) -> bool {
+        if leg.is_caller() || !matches!(self.life, Life::Running) {
+            return true;
+        }
+        let percent = u64::from(self.limits.pause_percent);
+        self.log.bytes() * 100 < self.limits.log_bytes * percent
+            && u64::from(self.log.frames()) * 100 < u64::from(self.limits.log_frames) * percent
+    }
+
+    /// Whether the shell may take the next message from this attachment's stream. False while a
+    /// commit waits for a slow leg.
+    #[must_use]
+    pub fn hears(&self, epoch: Epoch) -> bool {
+        match self.link.speaker(epoch) {
+            Speaker::Current => self.link.attachment().is_none_or(|at| at.held.is_none()),
+            Speaker::Target | Speaker::Past => true,
+        }
+    }
+
+    /// Whether the session is over: `Output::Finished` has been said.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.link, Link::Over)
+    }
+
+    fn dispatch(&mut self, now: Time, event: Event, out: &mut Vec<Output>) {
+        match event {
+            Event::Tick => {}
+            Event::Frame { leg, frame } => self.frame(now, leg, frame, out),
+            Event::LegOpened { leg, attributes } => self.leg_opened(now, leg, attributes, out),
+            Event::LegClosed { leg, close } => self.leg_closed(now, &leg, close, out),
+            Event::LegWritten { leg, frames, bytes } => {
+                self.leg_written(now, &leg, frames, bytes);
+            }
+            Event::CallerReplaced { attributes } => self.caller_replaced(now, attributes, out),
+            Event::Offered {
+                epoch,
+                worker,
+                version,
+            } => self.offered(now, epoch, worker, version),
+            Event::SeekFailed { epoch, reason } => self.offer_failed(now, epoch, reason, out),
+            Event::FromWorker { epoch, message } => self.worker_said(now, epoch, message, out),
+            Event::StreamLost { epoch, loss } => self.stream_lost(now, epoch, &loss, out),
+            Event::Move { epoch, reason } => self.leave(now, epoch, reason, out),
+            Event::DeadlineNear { remaining } => {
+                let notice = crate::Notice::Deadline { remaining };
+                self.log_input(now, InputKind::Notice(notice), out);
+            }
+            Event::End { reason, detail } => self.begin_end(now, reason, detail, out),
+        }
+    }
+
+    /// Time in which the edge itself was not running is not held against anyone else.
+    fn forgive_own_absence(&mut self, now: Time) {
+        let Some(due) = self.wake else { return };
+        let late = now.since(due);
+        if late >= ABSENCE {
+            self.link.forgive(late);
+            self.legs.forgive(late);
+            self.life.forgive(late);
+        }
+    }
+
+    fn look_at_clocks(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.fire_timers(now, out);
+        self.close_overdue_legs(now, out);
+        self.check_link(now, out);
+    }
+
+    fn earliest_deadline(&self, now: Time) -> Option<Time> {
+        if self.is_over() {
+            return None;
+        }
+        let give_up = self
+            .recovery
+            .unattached_since
+            .filter(|_| matches!(self.life, Life::Running))
+            .map(|since| since + self.limits.give_up);
+        // While a worker is waited for, the engine looks up often enough to notice that it was
+        // itself not running for a part of that time.
+        let link = self
+            .link
+            .next_deadline(self.limits.progress_timeout)
+            .filter(|due| *due < Time(u64::MAX))
+            .map(|due| due.min(now + ABSENCE));
+        [
+            self.timers.next_due(),
+            self.legs.next_deadline(&self.limits),
+            link,
+            self.life.deadline(),
+            give_up,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Logs an input, making room first. The one way into the log.
+    fn log_input(&mut self, now: Time, kind: InputKind, out: &mut Vec<Output>) {
+        self.log_media(now, kind, None, out);
+    }
+
+    fn log_media(
+        &mut self,
+        now: Time,
+        kind: InputKind,
+        media_ms: Option<u32>,
+        out: &mut Vec<Output>,
+    ) {
+        if self.life.log_is_closed() {
+            self.account.ignored_inputs += 1;
+            return;
+        }
+        let (delivered, epoch) = match self.link.attachment() {
+            Some(at) => (at.delivered, at.epoch),
+            None => (self.log.committed(), Epoch(0)),
+        };
+        let mut dropped = Vec::new();
+        let room = self
+            .log
+            .make_room(&self.limits, now, delivered, epoch, &mut dropped);
+        for gap in dropped {
+            self.account.media_dropped += gap.size.frames;
+            out.push(Output::Report(Report::MediaDropped(gap)));
+        }
+        if room.is_err() && self.life != Life::Running {
+            self.account.ignored_inputs += 1;
+            return;
+        }
+        self.log.append(now, kind, media_ms);
+        if room.is_err() {
+            let detail = format!(
+                "{} inputs of {} bytes wait for a worker, and none of them is caller media",
+                self.log.frames(),
+                self.log.bytes()
+            );
+            self.begin_end(now, crate::EndReason::LogOverflow, detail, out);
+        }
+    }
+
+    fn caller_ref(&self) -> Option<LegRef> {
+        let name = LegName::new(LegName::CALLER);
+        self.legs.get(&name).map(|leg| LegRef {
+            incarnation: leg.incarnation,
+            name,
+        })
+    }
+}

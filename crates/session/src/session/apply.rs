@@ -1,0 +1,323 @@
+//! Commits: checked whole, then applied whole.
+
+use crate::{
+    Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName, LegRef,
+    Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal,
+};
+
+use super::ending::Life;
+
+/// Longest name of a leg or a timer, in bytes.
+const NAME_MAX: usize = 128;
+/// Longest reason of a WebSocket close frame, in bytes (RFC 6455, 5.5).
+const CLOSE_REASON_MAX: usize = 123;
+
+impl Session {
+    pub(super) fn commit(&mut self, now: Time, commit: Commit, out: &mut Vec<Output>) {
+        if let Err(refusal) = self.check(&commit) {
+            return self.refuse(now, refusal, out);
+        }
+        let Some(at) = self.link.attachment_mut() else {
+            return;
+        };
+        if at.held.is_some() {
+            let detail = "a commit came while another waits for a leg".to_owned();
+            return self.refuse(now, Refusal::new("not_asked", detail), out);
+        }
+        at.held = Some(commit);
+    }
+
+    /// Applies the commit that waits, unless a leg that it writes to is over its high mark.
+    pub(super) fn apply_when_possible(&mut self, now: Time, out: &mut Vec<Output>) {
+        let limits = &self.limits;
+        let legs = &self.legs;
+        let Some(at) = self.link.attachment_mut() else {
+            return;
+        };
+        let Some(commit) = &at.held else { return };
+        let waits = commit.commands.iter().any(|command| match command {
+            Command::Send { leg, .. } => legs
+                .get(leg)
+                .is_some_and(|leg| leg.takes_frames() && leg.is_over(limits)),
+            _ => false,
+        });
+        if waits {
+            return;
+        }
+        let Some(commit) = at.held.take() else { return };
+        self.apply(now, commit, out);
+    }
+
+    /// Every rule that a commit must keep. None depends on the state of the world outside.
+    fn check(&self, commit: &Commit) -> Result<(), Refusal> {
+        let limits = &self.limits;
+        let delivered = self
+            .link
+            .attachment()
+            .map_or(self.log.committed(), |at| at.delivered);
+        if commit.through < self.log.committed() {
+            let detail = format!(
+                "through_seq {} is behind the position {}",
+                commit.through,
+                self.log.committed()
+            );
+            return Err(Refusal::new("behind", detail));
+        }
+        if commit.through > delivered {
+            let detail = format!(
+                "through_seq {} is ahead of what was delivered, {delivered}",
+                commit.through
+            );
+            return Err(Refusal::new("ahead", detail));
+        }
+        if commit.commands.len() > limits.commands as usize {
+            let detail = format!(
+                "{} commands; {} are allowed",
+                commit.commands.len(),
+                limits.commands
+            );
+            return Err(Refusal::new("too_many_commands", detail));
+        }
+        self.state.check(commit, limits)?;
+        self.check_commands(&commit.commands)
+    }
+
+    fn check_commands(&self, commands: &[Command]) -> Result<(), Refusal> {
+        let mut timers = self.timers.len();
+        for command in commands {
+            match command {
+                Command::Send { leg, .. } | Command::CloseLeg { leg, .. } => {
+                    check_name("leg", leg.as_str())?;
+                }
+                Command::OpenLeg { leg, upstream, .. } => {
+                    check_name("leg", leg.as_str())?;
+                    check_name("upstream", upstream)?;
+                }
+                Command::SetTimer { name, after, .. } => {
+                    check_name("timer", name)?;
+                    if *after > self.limits.timer_max {
+                        let detail = format!("{after:?}; {:?} are allowed", self.limits.timer_max);
+                        return Err(Refusal::new("timer_too_long", detail));
+                    }
+                    timers += usize::from(!self.timers.contains(name));
+                }
+                Command::CancelTimer { name } => check_name("timer", name)?,
+                Command::EndSession { .. } => {}
+            }
+        }
+        if timers > self.limits.timers as usize {
+            let detail = format!("{timers} timers; {} are allowed", self.limits.timers);
+            return Err(Refusal::new("too_many_timers", detail));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, now: Time, mut commit: Commit, out: &mut Vec<Output>) {
+        self.account.commits += 1;
+        self.state.apply(&mut commit);
+        self.advance(now, &commit, out);
+        let mut dropped = Vec::new();
+        for (index, command) in (0u32..).zip(commit.commands) {
+            if let Err((command, leg, reason)) = self.perform(now, command, out) {
+                self.account.commands_dropped += 1;
+                out.push(Output::Report(Report::CommandDropped {
+                    what: Box::new(command),
+                    reason,
+                }));
+                dropped.push(Dropped {
+                    through: commit.through,
+                    index,
+                    leg,
+                    reason,
+                });
+            }
+        }
+        for dropped in dropped {
+            self.log_input(now, InputKind::Dropped(dropped), out);
+        }
+        self.warn_of_state(now, out);
+    }
+
+    /// Moves the position, and counts the commit as the attachment's progress.
+    fn advance(&mut self, now: Time, commit: &Commit, out: &mut Vec<Output>) {
+        let Some(at) = self.link.attachment_mut() else {
+            return;
+        };
+        let removed = self.log.commit(commit.through, at.epoch);
+        at.applied += 1;
+        at.window_bytes = self.log.bytes_through(at.delivered);
+        if at.applied == 1 {
+            out.push(Output::Report(Report::Recovered {
+                epoch: at.epoch,
+                reason: at.reason,
+                since: at.since,
+            }));
+        }
+        if removed.inputs > 0 || at.waiting_since.is_some() {
+            let outstanding = at.delivered > commit.through;
+            at.waiting_since = match (outstanding, removed.inputs > 0) {
+                (false, _) => None,
+                (true, true) => Some(now),
+                (true, false) => at.waiting_since,
+            };
+        }
+        if removed.inputs > 0 {
+            self.recovery.loss_at = None;
+            self.recovery.strikes = 0;
+            out.push(Output::Report(Report::Committed {
+                inputs: removed.inputs,
+                received: removed.received.unwrap_or(now),
+            }));
+        }
+        for gap in removed.lost {
+            self.account.media_lost += gap.size.frames;
+            out.push(Output::Report(Report::MediaLost(gap)));
+        }
+    }
+
+    /// Does one command, or says why the world no longer allows it.
+    fn perform(
+        &mut self,
+        now: Time,
+        command: Command,
+        out: &mut Vec<Output>,
+    ) -> Result<(), (Command, LegRef, DropReason)> {
+        match command {
+            Command::Send {
+                leg,
+                incarnation,
+                payload,
+            } => self
+                .send(now, &leg, incarnation, &payload, out)
+                .map_err(|reason| {
+                    let at = named(&leg, incarnation);
+                    let command = Command::Send {
+                        leg,
+                        incarnation,
+                        payload,
+                    };
+                    (command, at, reason)
+                }),
+            Command::OpenLeg {
+                leg,
+                upstream,
+                attributes,
+            } => match self.may_open(&leg, &upstream) {
+                Ok(()) => {
+                    let leg = self.legs.add(&leg, Phase::Connecting, attributes.clone());
+                    out.push(Output::OpenLeg {
+                        leg,
+                        upstream,
+                        attributes,
+                    });
+                    Ok(())
+                }
+                Err(reason) => {
+                    let at = named(&leg, None);
+                    let command = Command::OpenLeg {
+                        leg,
+                        upstream,
+                        attributes,
+                    };
+                    Err((command, at, reason))
+                }
+            },
+            Command::CloseLeg {
+                leg,
+                incarnation,
+                code,
+                reason,
+            } => match self.legs.resolve(&leg, incarnation) {
+                Ok(present) => {
+                    let at = named(&leg, Some(present.incarnation));
+                    let reason = cut(&reason, CLOSE_REASON_MAX);
+                    self.close_leg(now, &at, code, reason, out);
+                    Ok(())
+                }
+                Err(why) => {
+                    let at = named(&leg, incarnation);
+                    let command = Command::CloseLeg {
+                        leg,
+                        incarnation,
+                        code,
+                        reason,
+                    };
+                    Err((command, at, why))
+                }
+            },
+            Command::SetTimer { name, after, tag } => {
+                self.log.mark_stale(&name);
+                if matches!(self.life, Life::Running) {
+                    self.timers.set(name, now, after, tag);
+                }
+                Ok(())
+            }
+            Command::CancelTimer { name } => {
+                self.log.mark_stale(&name);
+                self.timers.cancel(&name);
+                Ok(())
+            }
+            Command::EndSession { reason } => {
+                self.begin_end(now, EndReason::Worker, reason, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Time,
+        name: &LegName,
+        incarnation: Option<Incarnation>,
+        payload: &Payload,
+        out: &mut Vec<Output>,
+    ) -> Result<(), DropReason> {
+        if !matches!(self.life, Life::Running) {
+            return Err(DropReason::Ending);
+        }
+        let limits = &self.limits;
+        let leg = self.legs.resolve(name, incarnation)?;
+        leg.sent(now, payload.len() as u64, limits);
+        let counts = self.account.leg_mut(name.is_caller());
+        counts.frames_out += 1;
+        counts.bytes_out += payload.len() as u64;
+        out.push(Output::Send {
+            leg: named(name, Some(leg.incarnation)),
+            payload: payload.clone(),
+        });
+        Ok(())
+    }
+
+    fn may_open(&self, leg: &LegName, upstream: &str) -> Result<(), DropReason> {
+        if !matches!(self.life, Life::Running) {
+            return Err(DropReason::Ending);
+        }
+        if !self.upstreams.contains(upstream) {
+            return Err(DropReason::UnknownUpstream);
+        }
+        self.legs.may_open(leg, &self.limits)
+    }
+}
+
+fn named(leg: &LegName, incarnation: Option<Incarnation>) -> LegRef {
+    LegRef {
+        name: leg.clone(),
+        incarnation: incarnation.unwrap_or_default(),
+    }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
+    if name.is_empty() || name.len() > NAME_MAX {
+        let detail = format!(
+            "a {what} name has {} bytes; 1 to {NAME_MAX} are allowed",
+            name.len()
+        );
+        return Err(Refusal::new("bad_name", detail));
+    }
+    Ok(())
+}
+
+/// The longest front of `text` that has at most `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}

@@ -1,0 +1,161 @@
+//! The whole session as data, so that another process can go on with it.
+//!
+//! What a snapshot does not hold is the attachment: the process that restores it attaches a worker
+//! anew, under a higher epoch, and everything uncommitted is replayed.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AttachReason, Epoch, Limits, Seq, Session, SessionId, Time, legs::Legs, link::Link, log::Log,
+    state::State, timers::Timers,
+};
+
+use super::{Account, Recovery, ending::Life};
+
+/// Raised when the layout changes; a snapshot of another layout is refused.
+const LAYOUT: u8 = 1;
+
+/// A session between two events.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    id: SessionId,
+    upstreams: BTreeSet<String>,
+    log: Log,
+    state: State,
+    timers: Timers,
+    legs: Legs,
+    life: Life,
+    next_epoch: Epoch,
+    unattached_since: Option<Time>,
+    loss_at: Option<Seq>,
+    strikes: u32,
+    state_warned: bool,
+    account: Account,
+}
+
+/// A snapshot that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// It was made by another layout of this program: finish the call where it is.
+    #[error("the snapshot has layout {found}; this program reads layout {LAYOUT}")]
+    Layout {
+        /// What it says of itself.
+        found: u8,
+    },
+    /// It is damaged. A retry with the same bytes gives the same error.
+    #[error("the snapshot is damaged: {0}")]
+    Damaged(#[from] postcard::Error),
+    /// It is empty.
+    #[error("the snapshot is empty")]
+    Empty,
+    /// It is well-formed, but no session could have made it.
+    #[error("the snapshot contradicts itself: {0}")]
+    Contradiction(&'static str),
+}
+
+impl Snapshot {
+    /// The session's name.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The snapshot as bytes.
+    ///
+    /// # Errors
+    ///
+    /// Only where memory cannot be had.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(postcard::to_extend(self, vec![LAYOUT])?)
+    }
+
+    /// Reads a snapshot back.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] for bytes that no session of this layout has made.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let (&layout, rest) = bytes.split_first().ok_or(SnapshotError::Empty)?;
+        if layout != LAYOUT {
+            return Err(SnapshotError::Layout { found: layout });
+        }
+        let snapshot: Self = postcard::from_bytes(rest)?;
+        snapshot.check()?;
+        Ok(snapshot)
+    }
+
+    fn check(&self) -> Result<(), SnapshotError> {
+        self.log.check().map_err(SnapshotError::Contradiction)?;
+        self.state
+            .check_sizes()
+            .map_err(SnapshotError::Contradiction)?;
+        if self.next_epoch.0 >= u64::MAX / 2 {
+            return Err(SnapshotError::Contradiction("no epoch is left"));
+        }
+        if let Life::Ended { last, .. } = self.life
+            && last != self.log.last()
+        {
+            return Err(SnapshotError::Contradiction("inputs after the last"));
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// The session as data. To be taken between events, after all outputs were performed.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut account = self.account;
+        if let Some(at) = self.link.attachment() {
+            account.note_replay(at.delivered, self.log.committed());
+        }
+        Snapshot {
+            id: self.id,
+            upstreams: self.upstreams.clone(),
+            log: self.log.clone(),
+            state: self.state.clone(),
+            timers: self.timers.clone(),
+            legs: self.legs.clone(),
+            life: self.life.clone(),
+            next_epoch: self.next_epoch,
+            unattached_since: self.recovery.unattached_since,
+            loss_at: self.recovery.loss_at,
+            strikes: self.recovery.strikes,
+            state_warned: self.state_warned,
+            account,
+        }
+    }
+
+    /// Goes on with a session from its snapshot, whose sockets and unwritten bytes the shell has
+    /// taken over. The next `Event::Tick` seeks a worker.
+    #[must_use]
+    pub fn restore(snapshot: Snapshot, limits: Limits, now: Time) -> Self {
+        Self {
+            id: snapshot.id,
+            limits,
+            upstreams: snapshot.upstreams,
+            log: snapshot.log,
+            state: snapshot.state,
+            timers: snapshot.timers,
+            legs: snapshot.legs,
+            life: snapshot.life,
+            link: Link::Vacant { retry_at: now },
+            next_epoch: snapshot.next_epoch.next(),
+            recovery: Recovery {
+                reason: AttachReason::Resume,
+                since: now,
+                unattached_since: Some(snapshot.unattached_since.unwrap_or(now)),
+                holding: false,
+                failures: 0,
+                avoid: None,
+                loss_at: snapshot.loss_at,
+                strikes: snapshot.strikes,
+            },
+            state_warned: snapshot.state_warned,
+            account: snapshot.account,
+            wake: Some(now),
+        }
+    }
+}
