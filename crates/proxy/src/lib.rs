@@ -1,1 +1,39 @@
-//! getrandom
+//! The edge: what holds the line while workers come and go.
+//!
+//! Here meet the sockets of callers and models ([`holdline_legs`]), the streams to workers
+//! ([`holdline_workers`]) and, between them, one session engine for each call
+//! ([`holdline_session`]). This crate moves what each of them says to the others and decides
+//! nothing about a call: all of that is the engine's, which can therefore be tested without a
+//! single socket.
+//!
+//! | module | part |
+//! |---|---|
+//! | `run` | an edge from its start to its exit |
+//! | `call` | one task for each call, around its engine |
+//! | `table` | who is on the line |
+//! | `lifecycle`, `drain`, `admission` | how an edge comes to its end, and who is let in until then |
+//! | `admin` | the operator's HTTP port |
+//!
+//! What is deliberately absent: knowledge of WebSockets, of gRPC, of any vendor's messages.
+
+mod admin;
+mod admission;
+mod call;
+mod clock;
+mod drain;
+mod edge;
+mod error;
+mod id;
+mod lifecycle;
+mod limits;
+mod listeners;
+mod order;
+mod run;
+mod status;
+mod table;
+
+pub use drain::ExitReport;
+pub use error::RunError;
+pub use lifecycle::{Control, Lifecycle, Phase};
+pub use listeners::Listeners;
+pub use run::run;

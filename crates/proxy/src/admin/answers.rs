@@ -1,0 +1,85 @@
+//! Which path is answered by what.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+};
+use serde::Serialize;
+
+use super::{ready, sessions};
+use crate::edge::Edge;
+
+const PATHS: &str =
+    "paths: /livez /readyz /metrics /sessions /sessions/{id or call_sid} /workers\n";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+/// The text format of Prometheus.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers one request.
+pub(super) async fn answer(edge: &Edge, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    if *method != Method::GET {
+        let mut refusal = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this port answers GET only\n",
+        );
+        refusal
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET"));
+        return refusal;
+    }
+    match path {
+        // As long as this can be answered, a restart would only drop calls.
+        "/livez" => text(StatusCode::OK, "alive\n"),
+        "/readyz" => readiness(edge),
+        "/metrics" => respond(StatusCode::OK, METRICS, edge.metrics.render()),
+        "/workers" => json(&ready::workers(edge)),
+        "/sessions" => json(&sessions::all(edge).await),
+        _ => match path.strip_prefix("/sessions/") {
+            Some(name) => match sessions::one(edge, name).await {
+                Some(session) => json(&session),
+                None => text(StatusCode::NOT_FOUND, "no such session is on this edge\n"),
+            },
+            None => text(StatusCode::NOT_FOUND, PATHS),
+        },
+    }
+}
+
+fn readiness(edge: &Edge) -> Response<Full<Bytes>> {
+    let because = ready::obstacles(edge);
+    if because.is_empty() {
+        return text(StatusCode::OK, "ready\n");
+    }
+    let mut lines = because.join("\n");
+    lines.push('\n');
+    respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, lines)
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec_pretty(value) {
+        Ok(body) => respond(StatusCode::OK, JSON, body),
+        Err(_) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer could not be written as JSON: a defect of this edge\n",
+        ),
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    respond(status, TEXT, body)
+}
+
+fn respond(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,222 @@
+//! One call: its sockets, its streams and its engine, in one task.
+//!
+//! The task waits for one thing, whatever comes next; hands it to the engine; and does what the
+//! engine says, in order, without waiting. Every decision about the call is the engine's.
+//!
+//! | file | part |
+//! |---|---|
+//! | `call/answer.rs` | from an accepted socket to a session |
+//! | `call/legs.rs` | sockets |
+//! | `call/streams.rs` | attachments to workers |
+//! | `call/alarm.rs` | the one timer |
+//! | `call/story.rs` | what is logged and counted |
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use holdline_session::{Attributes, Event, Output, Session, Time};
+use holdline_workers::SeekRequest;
+use tokio::sync::mpsc;
+
+use crate::{edge::Edge, order::Order, status::SessionStatus};
+
+mod alarm;
+mod answer;
+mod legs;
+mod story;
+mod streams;
+
+pub(crate) use answer::answer;
+pub(crate) use story::Story;
+
+use alarm::Alarm;
+use legs::Legs;
+use streams::Streams;
+
+/// Events that are handled before other calls get their turn on this thread.
+const BATCH: usize = 64;
+
+/// What a leg may take to close beyond `close_timeout`, which it keeps itself.
+const LINGER_MARGIN: Duration = Duration::from_secs(1);
+
+/// A call that has a session.
+struct Call {
+    edge: Arc<Edge>,
+    session: Session,
+    /// Told to workers with every offer.
+    attributes: Attributes,
+    legs: Legs,
+    streams: Streams,
+    orders: mpsc::Receiver<Order>,
+    alarm: Alarm,
+    story: Story,
+    /// Kept to spare an allocation for each event.
+    out: Vec<Output>,
+    finished: bool,
+}
+
+impl Call {
+    /// Runs the session to its end, and its legs until they are closed. Dropping it hangs up on
+    /// everyone.
+    async fn run(mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+        self.story
+            .ended(self.edge.clock.now(), self.session.account());
+        // Nobody is answered any more, and the table can tell.
+        self.orders.close();
+        let bound = self.edge.limits.close_timeout.saturating_add(LINGER_MARGIN);
+        // Past the bound the sockets are dropped, which closes them too.
+        let _ = tokio::time::timeout(bound, poll_fn(|cx| self.poll_closing(cx))).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut handled = 0;
+        while handled < BATCH {
+            let events = self.round(cx);
+            if self.finished {
+                return Poll::Ready(());
+            }
+            if events == 0 {
+                return Poll::Pending;
+            }
+            handled += events;
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Asks every source once, the caller first, and handles what each has. Zero means that all of
+    /// them will wake this task.
+    fn round(&mut self, cx: &mut Context<'_>) -> usize {
+        let handled = self.round_of_legs(cx)
+            + self.round_of_streams(cx)
+            + self.round_of_orders(cx)
+            + self.round_of_time(cx);
+        self.legs.sweep();
+        self.streams.sweep();
+        handled
+    }
+
+    fn round_of_legs(&mut self, cx: &mut Context<'_>) -> usize {
+        let mut handled = 0;
+        for index in 0..self.legs.len() {
+            let read = match self.legs.name(index) {
+                Some(name) => self.session.reads(name),
+                None => break,
+            };
+            if let Poll::Ready(event) = self.legs.poll(index, cx, read) {
+                self.take(event);
+                handled += 1;
+            }
+        }
+        handled
+    }
+
+    fn round_of_streams(&mut self, cx: &mut Context<'_>) -> usize {
+        let mut handled = 0;
+        for index in 0..self.streams.len() {
+            let read = match self.streams.epoch(index) {
+                Some(epoch) => self.session.hears(epoch),
+                None => break,
+            };
+            if let Poll::Ready(event) = self.streams.poll(index, cx, read) {
+                self.take(event);
+                handled += 1;
+            }
+        }
+        handled
+    }
+
+    fn round_of_orders(&mut self, cx: &mut Context<'_>) -> usize {
+        let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) else {
+            return 0;
+        };
+        match order {
+            Order::Show(to) => {
+                let now = self.edge.clock.now();
+                let view = self.session.view(now);
+                let status = SessionStatus::new(view, &self.story, now, self.edge.content);
+                // Whoever asked may have stopped waiting.
+                let _ = to.send(Box::new(status));
+            }
+            Order::DeadlineNear(remaining) => self.take(Event::DeadlineNear { remaining }),
+            Order::End { reason, detail } => self.take(Event::End {
+                reason,
+                detail: detail.to_owned(),
+            }),
+        }
+        1
+    }
+
+    fn round_of_time(&mut self, cx: &mut Context<'_>) -> usize {
+        if self.alarm.poll(cx, self.session.next_wake()).is_pending() {
+            return 0;
+        }
+        self.take(Event::Tick);
+        1
+    }
+
+    /// Tells the engine what happened, and does what it says.
+    fn take(&mut self, event: Event) {
+        let now = self.edge.clock.now();
+        self.session.handle(now, event, &mut self.out);
+        self.perform(now);
+    }
+
+    fn perform(&mut self, now: Time) {
+        let mut out = std::mem::take(&mut self.out);
+        for output in out.drain(..) {
+            match output {
+                Output::Send { leg, payload } => self.legs.send(&leg, payload),
+                Output::OpenLeg {
+                    leg,
+                    upstream,
+                    attributes,
+                } => self.legs.dial(leg, &upstream, &attributes),
+                Output::CloseLeg {
+                    leg,
+                    code,
+                    reason,
+                    within,
+                } => self.legs.close(&leg, code, &reason, within),
+                Output::Seek(seek) => self.streams.seek(SeekRequest {
+                    session: self.story.id(),
+                    seek,
+                    attributes: self.attributes.clone(),
+                    limits: self.edge.limits.clone(),
+                }),
+                Output::ToWorker { epoch, message } => self.streams.send(epoch, message),
+                Output::Hangup { epoch, cause } => {
+                    self.story.hung_up(epoch, &cause);
+                    self.streams.hang_up(epoch, &cause);
+                }
+                Output::Report(report) => self.story.tell(now, report, &self.streams),
+                Output::Finished => self.finished = true,
+            }
+        }
+        self.out = out;
+    }
+
+    /// Waits for legs that are writing their last. The engine needs to hear nothing more.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..BATCH {
+            let mut handled = 0;
+            for index in 0..self.legs.len() {
+                handled += usize::from(self.legs.poll(index, cx, true).is_ready());
+            }
+            self.legs.sweep();
+            if self.legs.len() == 0 {
+                return Poll::Ready(());
+            }
+            if handled == 0 {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,155 @@
+//! From an accepted socket to a session.
+//!
+//! The model is dialled at once, while the caller's profile still waits to be told who calls: the
+//! two handshakes take their time side by side, and the caller hears the first word earlier.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+};
+
+use holdline_legs::{IdentifyError, Identity, IncomingCall, LegSocket, RouteRuntime, identify};
+use holdline_session::{
+    Attributes, Event, Frame, LegName, LegRef, Session, SessionId, Setup, Time,
+};
+use holdline_telemetry::LegKind;
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use super::{Alarm, Call, Legs, Story, Streams, story::Caller};
+use crate::{
+    edge::Edge,
+    id::new_session_id,
+    order::Order,
+    table::{Entry, ORDERS, Place},
+};
+
+/// Takes a call: it gets a place in the table and a task of its own. Never waits.
+pub(crate) fn answer(edge: &Arc<Edge>, incoming: IncomingCall) {
+    let id = match new_session_id() {
+        Ok(id) => id,
+        Err(error) => {
+            error!(%error, "a call is dropped: the system has no randomness for its session id");
+            return;
+        }
+    };
+    let (orders, inbox) = mpsc::channel(ORDERS);
+    let place = edge.table.enter(Entry {
+        id,
+        since: edge.clock.now(),
+        route: incoming.route.settings().path.as_str().into(),
+        call_sid: None,
+        begun: false,
+        orders,
+        abort: None,
+    });
+    let task = tokio::spawn(run(Arc::clone(edge), id, incoming, inbox, place));
+    Place::abort_with(&edge.table, id, task.abort_handle());
+}
+
+/// A call from its first frame to its last. The permit and the place end with it.
+async fn run(
+    edge: Arc<Edge>,
+    id: SessionId,
+    incoming: IncomingCall,
+    orders: mpsc::Receiver<Order>,
+    place: Place,
+) {
+    let IncomingCall {
+        route,
+        peer,
+        path,
+        mut socket,
+        permit,
+    } = incoming;
+    let mut legs = dial_route(&edge, &route);
+    let identity = match introduce(&mut socket, &mut legs, &route).await {
+        Ok(identity) => identity,
+        Err(error) => {
+            let IdentifyError { why, close } = error;
+            edge.metrics
+                .legs
+                .closed(LegKind::Caller, close.code, close.fault.as_str());
+            info!(
+                session = %id, %peer, path, why, code = close.code, reason = close.reason,
+                fault = close.fault.as_str(), "caller left before its call began"
+            );
+            return;
+        }
+    };
+    let caller = Caller::new(id, &identity.attributes, peer, path);
+    place.begun(caller.call_sid());
+    let Some(pool) = edge.pools.get(&route.settings().workers) else {
+        let pool = &route.settings().workers;
+        error!(session = %id, pool, "call dropped: its route names a pool that is not there");
+        return;
+    };
+    let streams = Streams::new(pool.clone());
+    let now = edge.clock.now();
+    let mut out = Vec::new();
+    let mut call = Call {
+        session: Session::new(setup(&edge, id, &route, &identity), now, &mut out),
+        attributes: identity.attributes,
+        legs,
+        streams,
+        orders,
+        alarm: Alarm::new(edge.clock),
+        story: Story::begin(now, caller, edge.metrics.clone()),
+        out,
+        finished: false,
+        edge,
+    };
+    call.begin(now, socket, identity.frames);
+    Box::pin(call.run()).await;
+    drop((place, permit));
+}
+
+fn setup(edge: &Edge, id: SessionId, route: &RouteRuntime, identity: &Identity) -> Setup {
+    let dialled = &route.settings().legs;
+    Setup {
+        id,
+        limits: edge.limits.clone(),
+        caller: identity.attributes.clone(),
+        dialled: dialled.iter().map(|leg| LegName::new(&leg.name)).collect(),
+        upstreams: edge.dialer.upstreams(),
+    }
+}
+
+impl Call {
+    /// Does what the new session wants first, and hands it what the caller has said so far.
+    fn begin(&mut self, now: Time, socket: LegSocket, frames: Vec<Frame>) {
+        let leg = LegRef::new(LegName::CALLER, 1);
+        self.legs.add_caller(leg.clone(), socket);
+        self.perform(now);
+        for frame in frames {
+            let leg = leg.clone();
+            let event = Event::Frame { leg, frame };
+            self.legs.note(&event);
+            self.take(event);
+        }
+    }
+}
+
+/// Starts to dial what every call of this route needs.
+fn dial_route(edge: &Edge, route: &RouteRuntime) -> Legs {
+    let mut legs = Legs::new(edge.dialer.clone(), edge.metrics.legs.clone());
+    for leg in &route.settings().legs {
+        legs.dial(LegRef::new(&leg.name, 1), &leg.upstream, &Attributes::new());
+    }
+    legs
+}
+
+/// Waits to be told who calls, and lets dials go on meanwhile.
+async fn introduce(
+    socket: &mut LegSocket,
+    legs: &mut Legs,
+    route: &RouteRuntime,
+) -> Result<Identity, IdentifyError> {
+    let mut identified = pin!(identify(socket, route.settings().start_timeout));
+    poll_fn(|cx| {
+        legs.poll_dials(cx);
+        identified.as_mut().poll(cx)
+    })
+    .await
+}

@@ -1,0 +1,308 @@
+//! The legs of a call: sockets by name, being dialled, open or closing.
+//!
+//! A leg may be written to before it is there. What was sent to it meanwhile waits here, in order,
+//! and the engine's `leg_high` bounds it as it bounds an open socket's out-buffer.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::future::MaybeDone;
+use holdline_legs::{Dialer, LegEvent, LegSocket};
+use holdline_session::{Attributes, Close, Event, Fault, LegName, LegRef, Payload};
+use holdline_telemetry::{Direction, LegKind, LegMetrics};
+use tokio::time::Instant;
+
+type Dialled = Result<(LegSocket, Attributes), Close>;
+type Dial = MaybeDone<Pin<Box<dyn Future<Output = Dialled> + Send>>>;
+
+/// All legs of one call.
+#[derive(Debug)]
+pub(super) struct Legs {
+    dialer: Dialer,
+    metrics: LegMetrics,
+    slots: Vec<Slot>,
+}
+
+/// One opening of a leg.
+#[derive(Debug)]
+struct Slot {
+    leg: LegRef,
+    kind: LegKind,
+    /// Frames handed to it that its socket has not taken.
+    unwritten: u64,
+    state: State,
+}
+
+/// ```text
+/// Connecting ──opened──► Open ──closed──► Gone
+///      │ └──not opened────────────────────►▲
+///      └──no longer wanted──► Cancelled ───┘
+/// ```
+enum State {
+    Connecting(Box<Connecting>),
+    Open(Box<LegSocket>),
+    /// Asked to close before anything could be written: there is nothing to wait for.
+    Cancelled,
+    Gone,
+}
+
+struct Connecting {
+    dial: Dial,
+    queued: Vec<Payload>,
+    /// Set where it is to close as soon as what is queued is written.
+    close: Option<Closing>,
+}
+
+struct Closing {
+    code: u16,
+    reason: String,
+    until: Instant,
+}
+
+impl Legs {
+    pub(super) fn new(dialer: Dialer, metrics: LegMetrics) -> Self {
+        Self {
+            dialer,
+            metrics,
+            slots: Vec::new(),
+        }
+    }
+
+    /// Takes in the caller's socket, in front of all others.
+    pub(super) fn add_caller(&mut self, leg: LegRef, socket: LegSocket) {
+        self.push(leg, State::Open(Box::new(socket)));
+        self.slots.rotate_right(1);
+    }
+
+    /// Counts a frame that came by another way than [`Legs::poll`].
+    pub(super) fn note(&mut self, event: &Event) {
+        let Event::Frame { leg, .. } = event else {
+            return;
+        };
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.leg == *leg) {
+            slot.note(&self.metrics, event);
+        }
+    }
+
+    /// Starts to dial; the answer comes from [`Legs::poll`].
+    pub(super) fn dial(&mut self, leg: LegRef, upstream: &str, attributes: &Attributes) {
+        let dial: Pin<Box<dyn Future<Output = Dialled> + Send>> =
+            Box::pin(self.dialer.dial(upstream, attributes));
+        let connecting = Connecting {
+            dial: MaybeDone::Future(dial),
+            queued: Vec::new(),
+            close: None,
+        };
+        self.push(leg, State::Connecting(Box::new(connecting)));
+    }
+
+    /// Queues a message; nothing where the leg is gone, which the engine learns anyway.
+    pub(super) fn send(&mut self, leg: &LegRef, payload: Payload) {
+        let Some(slot) = self.slot_mut(leg) else {
+            return;
+        };
+        match &mut slot.state {
+            State::Connecting(connecting) => connecting.queued.push(payload),
+            State::Open(socket) => socket.queue(payload),
+            State::Cancelled | State::Gone => return,
+        }
+        slot.unwritten += 1;
+    }
+
+    /// Writes what is queued, then closes, all `within` this time.
+    pub(super) fn close(&mut self, leg: &LegRef, code: u16, reason: &str, within: Duration) {
+        let Some(slot) = self.slot_mut(leg) else {
+            return;
+        };
+        match &mut slot.state {
+            State::Open(socket) => socket.start_close(code, reason, within),
+            State::Connecting(connecting) if connecting.queued.is_empty() => {
+                slot.state = State::Cancelled;
+            }
+            State::Connecting(connecting) => connecting.finish(code, reason, within),
+            State::Cancelled | State::Gone => {}
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn name(&self, index: usize) -> Option<&LegName> {
+        self.slots.get(index).map(|slot| &slot.leg.name)
+    }
+
+    /// What the leg at `index` has to tell; writes what is queued on the way. Reads only if `read`.
+    pub(super) fn poll(&mut self, index: usize, cx: &mut Context<'_>, read: bool) -> Poll<Event> {
+        let Some(slot) = self.slots.get_mut(index) else {
+            return Poll::Pending;
+        };
+        if let State::Connecting(connecting) = &mut slot.state {
+            let (next, event) = ready!(connecting.poll(cx, &slot.leg));
+            slot.state = next;
+            if let Some(event) = event {
+                slot.note(&self.metrics, &event);
+                return Poll::Ready(event);
+            }
+        }
+        let event = match &mut slot.state {
+            State::Open(socket) => match ready!(socket.poll_event(cx, read)) {
+                LegEvent::Frame(frame) => Event::Frame {
+                    leg: slot.leg.clone(),
+                    frame,
+                },
+                LegEvent::Written { frames, bytes } => Event::LegWritten {
+                    leg: slot.leg.clone(),
+                    frames,
+                    bytes,
+                },
+                LegEvent::Closed(close) => closed(&slot.leg, close),
+            },
+            State::Cancelled => closed(&slot.leg, never_opened()),
+            State::Connecting(_) | State::Gone => return Poll::Pending,
+        };
+        slot.note(&self.metrics, &event);
+        Poll::Ready(event)
+    }
+
+    /// Lets dials go on while there is no session yet to be told of their end.
+    pub(super) fn poll_dials(&mut self, cx: &mut Context<'_>) {
+        for slot in &mut self.slots {
+            if let State::Connecting(connecting) = &mut slot.state {
+                // Its answer is kept until `poll` takes it.
+                let _ = Pin::new(&mut connecting.dial).poll(cx);
+            }
+        }
+    }
+
+    /// Forgets legs that are gone. Moves the others' indices.
+    pub(super) fn sweep(&mut self) {
+        self.slots.retain(|slot| !matches!(slot.state, State::Gone));
+    }
+
+    fn push(&mut self, leg: LegRef, state: State) {
+        self.slots.push(Slot {
+            kind: LegKind::of(leg.name.as_str()),
+            leg,
+            unwritten: 0,
+            state,
+        });
+    }
+
+    fn slot_mut(&mut self, leg: &LegRef) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.leg == *leg)
+    }
+}
+
+impl Slot {
+    /// Counts what happened, and remembers where the leg is gone.
+    fn note(&mut self, metrics: &LegMetrics, event: &Event) {
+        match event {
+            Event::Frame { frame, .. } => {
+                metrics.frames(self.kind, Direction::In).inc();
+                let bytes = frame.payload.len() as u64;
+                metrics.bytes(self.kind, Direction::In).inc_by(bytes);
+            }
+            Event::LegWritten { frames, bytes, .. } => {
+                self.unwritten = self.unwritten.saturating_sub(*frames);
+                metrics.frames(self.kind, Direction::Out).inc_by(*frames);
+                metrics.bytes(self.kind, Direction::Out).inc_by(*bytes);
+            }
+            Event::LegClosed { close, .. } => {
+                self.state = State::Gone;
+                if !close.dial_failed {
+                    metrics.closed(self.kind, close.code, close.fault.as_str());
+                }
+                metrics.unwritten(self.kind).inc_by(self.unwritten);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Connecting {
+    /// Closes once what is queued is written; gives up the dial itself `within` the same time.
+    fn finish(&mut self, code: u16, reason: &str, within: Duration) {
+        if self.close.is_some() {
+            return;
+        }
+        self.close = Some(Closing {
+            code,
+            reason: reason.to_owned(),
+            until: Instant::now() + within,
+        });
+        let dial = std::mem::replace(&mut self.dial, MaybeDone::Gone);
+        if let MaybeDone::Future(dial) = dial {
+            let bounded = async move {
+                let dialled = tokio::time::timeout(within, dial).await;
+                dialled.unwrap_or_else(|_| Err(never_opened()))
+            };
+            self.dial = MaybeDone::Future(Box::pin(bounded));
+        } else {
+            self.dial = dial;
+        }
+    }
+
+    /// The state after the dial and what the engine is to be told, if anything.
+    fn poll(&mut self, cx: &mut Context<'_>, leg: &LegRef) -> Poll<(State, Option<Event>)> {
+        let mut dial = Pin::new(&mut self.dial);
+        ready!(dial.as_mut().poll(cx));
+        let dialled = dial.take_output().unwrap_or_else(|| Err(never_opened()));
+        let (mut socket, attributes) = match dialled {
+            Ok(opened) => opened,
+            Err(close) => return Poll::Ready((State::Gone, Some(closed(leg, close)))),
+        };
+        for payload in self.queued.drain(..) {
+            socket.queue(payload);
+        }
+        let event = match self.close.take() {
+            Some(Closing {
+                code,
+                reason,
+                until,
+            }) => {
+                let left = until.saturating_duration_since(Instant::now());
+                socket.start_close(code, &reason, left);
+                None
+            }
+            None => Some(Event::LegOpened {
+                leg: leg.clone(),
+                attributes,
+            }),
+        };
+        Poll::Ready((State::Open(Box::new(socket)), event))
+    }
+}
+
+fn closed(leg: &LegRef, close: Close) -> Event {
+    Event::LegClosed {
+        leg: leg.clone(),
+        close,
+    }
+}
+
+/// The end of a leg that was closed while it was being dialled.
+fn never_opened() -> Close {
+    Close {
+        code: 0,
+        reason: "closed before it was open".to_owned(),
+        fault: Fault::None,
+        dial_failed: true,
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting(_) => "connecting",
+            Self::Open(_) => "open",
+            Self::Cancelled => "cancelled",
+            Self::Gone => "gone",
+        })
+    }
+}

@@ -1,0 +1,385 @@
+//! What is told of a call: log lines for people, numbers for dashboards. An event is one line and
+//! one count together, and neither ever holds what was said.
+//!
+//! The line `handoff` is read by programs too: its fields `session`, `call_sid`, `epoch`, `reason`,
+//! `kind`, `since_unix_us`, `first_commit_unix_us`, `gap_us`, `from`, `to` and `version` stay.
+
+use std::{net::IpAddr, time::Duration};
+
+use holdline_session::{
+    Account, AttachReason, Attributes, DropReason, EndReason, Epoch, Fault, HangupCause, Report,
+    SessionId, Time,
+};
+use holdline_telemetry::Metrics;
+use tracing::{debug, error, info, warn};
+
+use super::Streams;
+
+/// Who calls, as far as logs and operators are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    id: SessionId,
+    call_sid: Option<String>,
+    peer: IpAddr,
+    path: String,
+}
+
+impl Caller {
+    pub(crate) fn new(id: SessionId, attributes: &Attributes, peer: IpAddr, path: String) -> Self {
+        Self {
+            id,
+            call_sid: attributes.get("call_sid").cloned(),
+            peer,
+            path,
+        }
+    }
+
+    /// The carrier's id of the call, where there is one.
+    pub(crate) fn call_sid(&self) -> Option<&str> {
+        self.call_sid.as_deref()
+    }
+
+    /// The caller's carrier.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// The path of the upgrade.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The worker of an attachment.
+#[derive(Clone, Debug)]
+pub(crate) struct Attached {
+    epoch: Epoch,
+    address: String,
+    version: String,
+}
+
+impl Attached {
+    /// Of which attachment.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// The call so far. Dropped before its end, it says that the call was broken off.
+#[derive(Debug)]
+pub(crate) struct Story {
+    caller: Caller,
+    began: Time,
+    metrics: Metrics,
+    /// The worker in force.
+    worker: Option<Attached>,
+    /// Where the worker whose commit was applied last listens: handoffs lead away from it.
+    settled: Option<String>,
+    /// What made the session leave its last worker.
+    kind: Option<&'static str>,
+    handoffs: u64,
+    gap_max: Duration,
+    end: Option<End>,
+    told: bool,
+}
+
+#[derive(Debug)]
+struct End {
+    reason: EndReason,
+    detail: String,
+    fault: Fault,
+}
+
+impl Story {
+    /// A session begins.
+    pub(super) fn begin(began: Time, caller: Caller, metrics: Metrics) -> Self {
+        metrics.sessions.started.inc();
+        metrics.sessions.active.inc();
+        info!(
+            session = %caller.id, call_sid = caller.call_sid, peer = %caller.peer,
+            path = caller.path, "call began"
+        );
+        Self {
+            caller,
+            began,
+            metrics,
+            worker: None,
+            settled: None,
+            kind: None,
+            handoffs: 0,
+            gap_max: Duration::ZERO,
+            end: None,
+            told: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.caller.id
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn began(&self) -> Time {
+        self.began
+    }
+
+    /// The worker in force, or the last one.
+    pub(crate) fn worker(&self) -> Option<&Attached> {
+        self.worker.as_ref()
+    }
+
+    pub(crate) fn handoffs(&self) -> u64 {
+        self.handoffs
+    }
+
+    /// Tells one report of the engine.
+    pub(super) fn tell(&mut self, now: Time, report: Report, streams: &Streams) {
+        match report {
+            Report::Committed { received, .. } => {
+                let seconds = now.since(received).as_secs_f64();
+                self.metrics.attachments.round_trip_seconds.observe(seconds);
+            }
+            Report::Attached {
+                epoch,
+                reason,
+                version,
+                replayed,
+                ..
+            } => {
+                let address = streams.address(epoch).unwrap_or_default().to_owned();
+                self.attached(epoch, reason, address, version, replayed);
+            }
+            Report::MoveStarted { epoch, reason } => {
+                self.kind = Some(reason.as_str());
+                debug!(session = %self.id(), %epoch, reason = reason.as_str(), "move started");
+            }
+            Report::Lost {
+                epoch,
+                kind,
+                detail,
+                ..
+            } => self.lost(epoch, kind, &detail),
+            Report::Recovered {
+                epoch,
+                reason,
+                since,
+            } => self.recovered(now, epoch, reason, since),
+            Report::OfferFailed { epoch, detail } => {
+                self.metrics.attachments.failed("offer");
+                debug!(session = %self.id(), %epoch, detail, "offer failed");
+            }
+            Report::Fenced { epoch } => {
+                self.metrics.attachments.fenced_messages.inc();
+                debug!(session = %self.id(), %epoch, "message of an older attachment dropped");
+            }
+            Report::Ending {
+                reason,
+                detail,
+                fault,
+            } => {
+                self.end = Some(End {
+                    reason,
+                    detail,
+                    fault,
+                });
+            }
+            other => self.tell_trouble(&other),
+        }
+    }
+
+    /// Reports that are no part of an ordinary call.
+    fn tell_trouble(&self, report: &Report) {
+        let sessions = &self.metrics.sessions;
+        let (session, call_sid) = (self.id(), &self.caller.call_sid);
+        match report {
+            Report::MediaDropped(gap) => {
+                sessions.media_dropped_frames.inc_by(gap.size.frames);
+                debug!(%session, frames = gap.size.frames, "the log is full: caller media dropped");
+            }
+            Report::MediaLost(gap) => {
+                sessions.media_lost_frames.inc_by(gap.size.frames);
+                sessions.media_lost_ms.inc_by(gap.size.media_ms);
+                let (frames, media_ms) = (gap.size.frames, gap.size.media_ms);
+                warn!(%session, call_sid, frames, media_ms, "no worker heard this part of the call");
+            }
+            Report::CommandDropped { reason, .. } => {
+                let reason = drop_word(*reason);
+                sessions.command_dropped(reason);
+                debug!(%session, reason, "command dropped");
+            }
+            Report::HoldStarted => {
+                sessions.holds.inc();
+                warn!(%session, call_sid, "no worker can be had: the call is held");
+            }
+            Report::HoldEnded { held } => {
+                sessions.hold_seconds.observe(held.as_secs_f64());
+                info!(%session, call_sid, held_us = micros(*held), "the call has a worker again");
+            }
+            Report::Strike { strikes } => {
+                sessions.strikes.inc();
+                warn!(%session, call_sid, strikes, "another worker failed at the same input");
+            }
+            Report::WriteTimeout { leg } => {
+                info!(%session, call_sid, %leg, "leg takes nothing: it is closed");
+            }
+            Report::EndLost { inputs } => {
+                warn!(%session, call_sid, inputs, "the end of the call was not committed");
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells why the engine ended a stream, where the worker's author has to know.
+    pub(super) fn hung_up(&self, epoch: Epoch, cause: &HangupCause) {
+        let HangupCause::Refused { rule, detail } = cause else {
+            return;
+        };
+        let (address, version) = match &self.worker {
+            Some(worker) if worker.epoch == epoch => (&*worker.address, &*worker.version),
+            _ => ("", ""),
+        };
+        let session = self.id();
+        warn!(%session, %epoch, worker = address, version, rule, detail, "worker broke the protocol");
+    }
+
+    fn attached(
+        &mut self,
+        epoch: Epoch,
+        reason: AttachReason,
+        address: String,
+        version: String,
+        replayed: u64,
+    ) {
+        self.metrics.attachments.attached(reason.as_str());
+        self.metrics.attachments.replayed_inputs.inc_by(replayed);
+        debug!(
+            session = %self.id(), %epoch, reason = reason.as_str(), to = address, version, replayed,
+            "attached"
+        );
+        self.worker = Some(Attached {
+            epoch,
+            address,
+            version,
+        });
+    }
+
+    fn lost(&mut self, epoch: Epoch, kind: &'static str, detail: &str) {
+        self.metrics.attachments.failed(kind);
+        self.kind = Some(kind);
+        let worker = self.worker.as_ref().map(|worker| &*worker.address);
+        info!(
+            session = %self.id(), call_sid = self.caller.call_sid, %epoch, kind, detail, worker,
+            "worker lost"
+        );
+    }
+
+    /// The first commit of an attachment: the handoff that led to it is over.
+    fn recovered(&mut self, now: Time, epoch: Epoch, reason: AttachReason, since: Time) {
+        let to = self.worker.as_ref().map(|worker| worker.address.clone());
+        let from = std::mem::replace(&mut self.settled, to.clone());
+        let kind = self.kind.take().unwrap_or(reason.as_str());
+        if reason == AttachReason::New {
+            return;
+        }
+        let gap = now.since(since);
+        self.handoffs += 1;
+        self.gap_max = self.gap_max.max(gap);
+        self.metrics.attachments.handoff(reason.as_str(), "ok");
+        let seconds = gap.as_secs_f64();
+        self.metrics
+            .attachments
+            .gap_seconds(reason.as_str(), seconds);
+        let version = self.worker.as_ref().map(|worker| &*worker.version);
+        info!(
+            session = %self.id(),
+            call_sid = self.caller.call_sid,
+            epoch = epoch.0,
+            reason = reason.as_str(),
+            kind,
+            since_unix_us = since.0,
+            first_commit_unix_us = now.0,
+            gap_us = micros(gap),
+            from,
+            to,
+            version,
+            "handoff"
+        );
+    }
+
+    /// The whole account of a call that is over.
+    pub(super) fn ended(&mut self, now: Time, account: &Account) {
+        self.told = true;
+        if let Some(kind) = self.kind {
+            self.metrics.attachments.handoff(kind, "unfinished");
+        }
+        let (reason, detail, fault) = match &self.end {
+            Some(end) => (end.reason.as_str(), &*end.detail, end.fault.as_str()),
+            None => ("unknown", "", Fault::Edge.as_str()),
+        };
+        self.metrics.sessions.ended(reason, fault);
+        info!(
+            session = %self.id(),
+            call_sid = self.caller.call_sid,
+            reason,
+            detail,
+            fault,
+            duration_us = micros(now.since(self.began)),
+            caller_frames_in = account.caller.frames_in,
+            caller_frames_out = account.caller.frames_out,
+            caller_frames_written = account.caller.frames_written,
+            outbound_frames_in = account.outbound.frames_in,
+            outbound_frames_out = account.outbound.frames_out,
+            outbound_frames_written = account.outbound.frames_written,
+            commits = account.commits,
+            attachments = account.attachments,
+            handoffs = self.handoffs,
+            gap_max_us = micros(self.gap_max),
+            losses = account.losses,
+            offers_failed = account.offers_failed,
+            replayed = account.replayed,
+            refused = account.refused,
+            fenced = account.fenced,
+            holds = account.holds,
+            resumes = account.resumes,
+            media_dropped = account.media_dropped,
+            media_lost = account.media_lost,
+            commands_dropped = account.commands_dropped,
+            unsent_frames = account.unsent_frames,
+            end_lost = account.end_lost,
+            "call ended"
+        );
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        self.metrics.sessions.active.dec();
+        if !self.told {
+            self.metrics.sessions.ended("aborted", Fault::Edge.as_str());
+            let call_sid = &self.caller.call_sid;
+            error!(session = %self.id(), call_sid, "call broken off: its task failed or was aborted");
+        }
+    }
+}
+
+fn drop_word(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::LegGone => "leg_gone",
+        DropReason::IncarnationGone => "incarnation_gone",
+        DropReason::UnknownUpstream => "unknown_upstream",
+        DropReason::NameInUse => "name_in_use",
+        DropReason::TooManyLegs => "too_many_legs",
+        DropReason::Ending => "ending",
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,35 @@
+//! What all calls of an edge share. A value, not a global: two edges in one process are two values,
+//! as would be one edge for each core.
+
+use std::collections::BTreeMap;
+
+use holdline_legs::Dialer;
+use holdline_session::Limits;
+use holdline_telemetry::Metrics;
+use holdline_workers::Pool;
+use tokio::sync::watch;
+
+use crate::{admission::Admission, clock::Clock, lifecycle::Phase, table::Table};
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    /// The time.
+    pub(crate) clock: Clock,
+    /// Bounds of every session.
+    pub(crate) limits: Limits,
+    /// Where everything is counted.
+    pub(crate) metrics: Metrics,
+    /// Opens outbound legs.
+    pub(crate) dialer: Dialer,
+    /// Workers, by pool name.
+    pub(crate) pools: BTreeMap<String, Pool>,
+    /// Who is on the line.
+    pub(crate) table: Table,
+    /// How many may be.
+    pub(crate) admission: Admission,
+    /// How far the edge's own end has come.
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// Whether what callers say and send may be shown.
+    pub(crate) content: bool,
+}

@@ -1,0 +1,24 @@
+//! Why an edge does not start.
+
+use std::{io, net::SocketAddr};
+
+use holdline_legs::SetupError;
+
+/// An edge could not start. No call was taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// An address cannot be listened on. A retry helps once it is free.
+    #[error("cannot listen on {address} for {what}: {source}")]
+    Bind {
+        /// `listener NAME` or `admin`.
+        what: String,
+        /// The address as configured.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A listener or an upstream cannot be set up as configured. A retry does not help.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}

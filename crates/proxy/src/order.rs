@@ -1,0 +1,24 @@
+//! What a session task can be told from outside, between two events.
+
+use std::time::Duration;
+
+use holdline_session::EndReason;
+use tokio::sync::oneshot;
+
+use crate::status::SessionStatus;
+
+/// Something that the edge or an operator wants of one session.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Say how you are.
+    Show(oneshot::Sender<Box<SessionStatus>>),
+    /// The edge ends you in so much time: tell your worker.
+    DeadlineNear(Duration),
+    /// End now.
+    End {
+        /// Why.
+        reason: EndReason,
+        /// In words, for the worker and the log.
+        detail: &'static str,
+    },
+}

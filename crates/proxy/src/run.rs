@@ -1,0 +1,172 @@
+//! An edge from its start to its exit.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use holdline_config::Config;
+use holdline_legs::{Dialer, Gate, ListenerRuntime, OnCall};
+use holdline_telemetry::Metrics;
+use holdline_workers::{Pool, PoolSetup};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use tracing::{info, warn};
+
+use crate::{
+    ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
+    clock::Clock, drain::drained, edge::Edge, limits::session_limits, table::Table,
+};
+
+/// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
+const FRAME_OVERHEAD: u64 = 1024;
+
+/// Runs an edge until it is asked to drain and its last call is over.
+///
+/// Needs a tokio runtime with IO and time, and a default crypto provider of rustls where any
+/// listener or upstream uses TLS. Has no global state: a process may run several.
+///
+/// Dropping the future ends the edge at once and cuts its calls.
+///
+/// # Errors
+/// If it cannot start as configured. Once it runs, nothing makes it fail: what goes wrong then is
+/// logged, counted and tried again.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    lifecycle: Lifecycle,
+) -> Result<ExitReport, RunError> {
+    let metrics = Metrics::new();
+    let runtimes = listener_runtimes(&config, &metrics)?;
+    let dialer = Dialer::new(&config.upstreams, &metrics)?;
+    let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle));
+    warn_of_open_doors(&config);
+
+    let _cut_upon_drop = CutCalls(edge.table.clone());
+    let mut servers = JoinSet::new();
+    let on_call: Arc<OnCall> = {
+        let edge = Arc::clone(&edge);
+        Arc::new(move |incoming| call::answer(&edge, incoming))
+    };
+    let gate: Arc<dyn Gate> = Arc::new(edge.admission.clone());
+    for ((listener, runtime), settings) in listeners
+        .callers
+        .into_iter()
+        .zip(runtimes)
+        .zip(&config.listeners)
+    {
+        info!(listener = settings.name, address = ?listener.local_addr().ok(), "listening");
+        let done = reached(lifecycle.phase(), Phase::Done);
+        let (on_call, gate) = (Arc::clone(&on_call), Arc::clone(&gate));
+        servers.spawn(async move {
+            holdline_legs::serve(listener, runtime, on_call, gate, done).await;
+        });
+    }
+    info!(address = ?listeners.admin.local_addr().ok(), "admin port");
+    let done = reached(lifecycle.phase(), Phase::Done);
+    servers.spawn(admin::serve(listeners.admin, Arc::clone(&edge), done));
+
+    let report = drained(&edge, &config.drain, lifecycle).await;
+    // Handshakes in flight and operators' connections are no reason to stay.
+    servers.shutdown().await;
+    Ok(report)
+}
+
+fn edge(config: &Config, dialer: Dialer, metrics: Metrics, lifecycle: &Lifecycle) -> Edge {
+    metrics.build.set_version(env!("CARGO_PKG_VERSION"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+    metrics.build.config_loaded(&config.fingerprint(), now);
+    let admission = Admission::new(
+        usize::try_from(config.limits.sessions).unwrap_or(usize::MAX),
+        config.drain.retry_after,
+        lifecycle.phase(),
+    );
+    Edge {
+        clock: Clock::start(),
+        limits: session_limits(&config.session),
+        pools: pools(config, &metrics, lifecycle),
+        metrics,
+        dialer,
+        table: Table::default(),
+        admission,
+        phase: lifecycle.phase(),
+        content: config.log.content,
+    }
+}
+
+fn listener_runtimes(
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<Vec<Arc<ListenerRuntime>>, RunError> {
+    let handshakes = usize::try_from(config.limits.handshakes).unwrap_or(usize::MAX);
+    let handshakes = Arc::new(Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS)));
+    let ready = |settings| ListenerRuntime::new(settings, Arc::clone(&handshakes), metrics);
+    let runtimes = config.listeners.iter().map(ready);
+    Ok(runtimes
+        .map(|it| it.map(Arc::new))
+        .collect::<Result<_, _>>()?)
+}
+
+fn pools(config: &Config, metrics: &Metrics, lifecycle: &Lifecycle) -> BTreeMap<String, Pool> {
+    let pool = |(name, settings): (&String, &holdline_config::WorkerPool)| {
+        let setup = PoolSetup {
+            name: name.clone(),
+            settings: settings.clone(),
+            required_message_bytes: required_message_bytes(config, name),
+        };
+        let done = reached(lifecycle.phase(), Phase::Done);
+        (name.clone(), Pool::start(setup, done))
+    };
+    config.workers.iter().map(pool).collect()
+}
+
+/// The largest message that workers of this pool must take. A worker may open a leg to any
+/// upstream, so all of them count: better no candidate than a failure in mid-call.
+fn required_message_bytes(config: &Config, pool: &str) -> u64 {
+    let routes = config.listeners.iter().flat_map(|it| &it.routes);
+    let callers = routes.filter(|route| route.workers == pool);
+    let frames = callers
+        .map(|route| route.max_frame)
+        .chain(config.upstreams.values().map(|it| it.max_frame));
+    let largest = frames.map(|size| size.as_u64()).max().unwrap_or_default();
+    largest
+        .saturating_add(FRAME_OVERHEAD)
+        .max(config.session.message_bytes.as_u64())
+}
+
+fn warn_of_open_doors(config: &Config) {
+    for listener in &config.listeners {
+        for route in &listener.routes {
+            let twilio = route.profile == holdline_config::CallerProfile::Twilio;
+            if twilio && route.signature.is_none() {
+                warn!(
+                    listener = listener.name,
+                    path = route.path,
+                    "signatures are not checked on this route: anyone who reaches it can place a call"
+                );
+            }
+        }
+    }
+}
+
+/// Waits for a phase; also over when the edge is gone.
+async fn reached(mut phase: watch::Receiver<Phase>, at_least: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= at_least).await;
+}
+
+/// Calls run in tasks of their own; they must not outlive the edge that answers for them.
+struct CutCalls(Table);
+
+impl Drop for CutCalls {
+    fn drop(&mut self) {
+        for call in self.0.all() {
+            if let Some(abort) = call.abort {
+                abort.abort();
+            }
+        }
+    }
+}
