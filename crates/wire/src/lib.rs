@@ -5,7 +5,13 @@
 
 /// Messages, client and server of `holdline.worker.v1`.
 pub mod v1 {
-    #![allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        unused_qualifications,
+        clippy::all,
+        clippy::too_many_lines
+    )]
     include!("generated/holdline.worker.v1.rs");
 }
 

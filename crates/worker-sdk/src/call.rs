@@ -4,6 +4,7 @@
 //! effect together with the position when the commit that carries them is applied.
 
 mod commands;
+mod drive;
 mod jobs;
 mod legs;
 mod pending;

@@ -1,7 +1,5 @@
 //! What a worker may be told about its own mistakes, before the edge would refuse them.
 
-use std::time::Duration;
-
 /// A call to [`Call`](crate::Call) that cannot be done. Always the worker's own doing, and never
 /// mended by trying the same again.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +20,9 @@ pub enum CallError {
         limit: u64,
     },
     /// A value larger than the edge allows.
-    #[error("the value of state key {key:?} has {bytes} bytes, over the session's limit of {limit}")]
+    #[error(
+        "the value of state key {key:?} has {bytes} bytes, over the session's limit of {limit}"
+    )]
     ValueTooLarge {
         /// The key.
         key: String,
@@ -32,7 +32,9 @@ pub enum CallError {
         limit: u64,
     },
     /// All keys and values together would be larger than the edge allows.
-    #[error("state key {key:?} would bring the state to {bytes} bytes, over the session's limit of {limit}")]
+    #[error(
+        "state key {key:?} would bring the state to {bytes} bytes, over the session's limit of {limit}"
+    )]
     StateTooLarge {
         /// The key that was to be set.
         key: String,
@@ -89,6 +91,14 @@ pub enum CallError {
         name: String,
         /// The limit.
         limit: u64,
+    },
+    /// A name of a leg, an upstream or a timer that is empty or longer than 128 bytes.
+    #[error("{name:?} cannot name a {what}: it takes 1 to 128 bytes")]
+    Name {
+        /// What was to be named.
+        what: &'static str,
+        /// The name.
+        name: String,
     },
     /// A job name that is empty, longer than 64 bytes, or has control characters.
     #[error("{name:?} cannot name a job: it takes 1 to 64 bytes without control characters")]
@@ -153,18 +163,4 @@ pub enum ServeError {
     /// The descriptor set for reflection is broken: a fault of the build.
     #[error("server reflection cannot be set up")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// A second signal cut the draining short.
-    #[error("stopped by a second signal with {streams} attachments still open")]
-    CutShort {
-        /// Attachments that were still open.
-        streams: usize,
-    },
-    /// The grace was over before all sessions had moved away.
-    #[error("{streams} attachments were still open after a grace of {grace:?}")]
-    GraceOver {
-        /// Attachments that were still open.
-        streams: usize,
-        /// The grace.
-        grace: Duration,
-    },
 }

@@ -110,6 +110,30 @@ impl Call {
     }
 
     fn command(&mut self, command: Command) {
-        self.pending.command(command, self.limits.commands);
+        match bad_name(&command) {
+            Some((what, name)) => {
+                let name = name.to_owned();
+                self.pending.fail(CallError::Name { what, name });
+            }
+            None => self.pending.command(command, self.limits.commands),
+        }
     }
+}
+
+/// Longest name of a leg, an upstream or a timer in bytes; the edge refuses longer ones.
+const NAME_MAX: usize = 128;
+
+/// The first name in a command that the edge would refuse.
+fn bad_name(command: &Command) -> Option<(&'static str, &str)> {
+    let names: [(&'static str, &str); 2] = match command {
+        Command::Send(send) => [("leg", &send.leg); 2],
+        Command::OpenLeg(open) => [("leg", &open.leg), ("upstream", &open.upstream)],
+        Command::CloseLeg(close) => [("leg", &close.leg); 2],
+        Command::SetTimer(timer) => [("timer", &timer.name); 2],
+        Command::CancelTimer(timer) => [("timer", &timer.name); 2],
+        Command::EndSession(_) => return None,
+    };
+    names
+        .into_iter()
+        .find(|(_, name)| name.is_empty() || name.len() > NAME_MAX)
 }

@@ -2,8 +2,21 @@
 
 use bytes::Bytes;
 
-use super::{Call, Origin, RESERVED};
-use crate::{CallError, Job, JobKey, MAX_JOB_BYTES, MAX_JOBS};
+use super::{AttachReason, Call, Origin};
+use crate::{CallError, Job, JobError, JobKey, MAX_JOB_ATTEMPTS, MAX_JOB_BYTES, MAX_JOBS};
+
+/// Begins the state keys of jobs; `SEQ/N` follows.
+const JOBS: &str = "holdline/job/";
+
+/// After so many attempts more, a job is forgotten whose end no worker survives hearing of.
+const REPORTS: u32 = 2;
+
+/// What becomes of jobs that were under way elsewhere.
+#[derive(Default)]
+pub(crate) struct TakenUp {
+    pub(crate) restart: Vec<Job>,
+    pub(crate) abandoned: Vec<(JobKey, JobError)>,
+}
 
 impl Call {
     /// Has outside work done by [`Worker::perform`](crate::Worker::perform), beside the handlers.
@@ -37,7 +50,7 @@ impl Call {
                 limit: MAX_JOBS,
             });
         }
-        let nth = self.pending.spawned_by_this_input();
+        let nth = self.pending.spawned();
         let key = match &self.origin {
             Origin::Job(parent) => parent.child(nth),
             Origin::Attach | Origin::Input => JobKey::new(&self.id, self.seq, nth),
@@ -68,12 +81,52 @@ impl Call {
             .with_prefix(JOBS)
             .map(|(key, _)| JobKey::from_parts(&self.id, &key[JOBS.len()..]))
     }
+
+    /// The name of a job under way.
+    pub(crate) fn job_name(&self, key: &JobKey) -> Option<String> {
+        let value = self.state.get(&state_key(key))?;
+        Job::from_state(key.clone(), value, self.epoch).map(|job| job.name)
+    }
+
+    /// Takes up the jobs that came with the state. Where the last worker was lost, each of them may
+    /// have been the cause, so its attempts are counted, and are not without end.
+    pub(crate) fn take_up_jobs(&mut self) -> TakenUp {
+        let mut taken = TakenUp::default();
+        for key in self.jobs().collect::<Vec<_>>() {
+            let state_key = state_key(&key);
+            let job = self
+                .state
+                .get(&state_key)
+                .and_then(|value| Job::from_state(key.clone(), value, self.epoch));
+            let Some(mut job) = job else {
+                tracing::error!(%key, "a job in the state cannot be read and is forgotten");
+                self.state.delete(&state_key);
+                continue;
+            };
+            if self.reason == AttachReason::Recovery {
+                job.attempt = job.attempt.saturating_add(1);
+                if let Err(error) = self.state.put(&state_key, job.to_state(), &self.limits) {
+                    tracing::warn!(%key, %error, "an attempt at a job is not counted");
+                }
+            }
+            match job.attempt {
+                ..=MAX_JOB_ATTEMPTS => taken.restart.push(job),
+                attempts if attempts <= MAX_JOB_ATTEMPTS + REPORTS => {
+                    let attempts = attempts - 1;
+                    taken
+                        .abandoned
+                        .push((key, JobError::Abandoned { attempts }));
+                }
+                attempts => {
+                    tracing::error!(%key, attempts, "a job that loses its workers is forgotten");
+                    self.state.delete(&state_key);
+                }
+            }
+        }
+        taken
+    }
 }
 
-/// Begins the state keys of jobs; `SEQ/N` follows.
-const JOBS: &str = "holdline/job/";
-
 fn state_key(key: &JobKey) -> String {
-    debug_assert!(JOBS.starts_with(RESERVED), "jobs live under reserved keys");
     format!("{JOBS}{}", key.within_session())
 }

@@ -10,7 +10,8 @@ const COMMAND_OVERHEAD: u64 = 64;
 /// A commit to be sent, and the jobs to be begun once it is.
 #[derive(Default)]
 pub(crate) struct Step {
-    pub(crate) commit: v1::Commit,
+    /// `None`: nothing to be sent.
+    pub(crate) commit: Option<v1::Commit>,
     pub(crate) starts: Vec<Job>,
 }
 
@@ -19,8 +20,11 @@ pub(crate) struct Step {
 pub(crate) struct Pending {
     commands: Vec<v1::Command>,
     bytes: u64,
+    largest_frame: u64,
     starts: Vec<Job>,
     mark: Mark,
+    /// Jobs spawned by the present input; one that was cancelled at once still counts.
+    spawned: u32,
     /// The first limit that the present input passed.
     fault: Option<CallError>,
 }
@@ -29,12 +33,13 @@ pub(crate) struct Pending {
 #[derive(Default)]
 struct Mark {
     commands: usize,
-    bytes: u64,
     starts: usize,
-    /// Jobs spawned since; a job that was cancelled at once still counts.
-    spawned: u32,
-    /// The largest single frame since.
-    largest_frame: u64,
+}
+
+/// Commands and jobs of one input, taken out to be put in again.
+pub(super) struct Tail {
+    commands: Vec<v1::Command>,
+    starts: Vec<Job>,
 }
 
 impl Pending {
@@ -43,10 +48,7 @@ impl Pending {
             self.fail(CallError::TooManyCommands { limit });
             return;
         }
-        let (bytes, frame) = size(&command);
-        self.bytes += bytes;
-        self.mark.largest_frame = self.mark.largest_frame.max(frame);
-        self.commands.push(v1::Command {
+        self.push(v1::Command {
             command: Some(command),
         });
     }
@@ -56,30 +58,96 @@ impl Pending {
         self.fault.get_or_insert(fault);
     }
 
-    pub(super) fn spawned_by_this_input(&self) -> u32 {
-        self.mark.spawned
+    pub(super) fn take_fault(&mut self) -> Option<CallError> {
+        self.fault.take()
+    }
+
+    /// How many jobs the present input has spawned.
+    pub(super) fn spawned(&self) -> u32 {
+        self.spawned
     }
 
     pub(super) fn start(&mut self, job: Job) {
-        self.mark.spawned += 1;
+        self.spawned += 1;
         self.starts.push(job);
     }
 
+    /// A job that was not begun yet need not be.
     pub(super) fn unstart(&mut self, key: &JobKey) {
-        self.starts.retain(|job| job.key() != key);
+        if let Some(index) = self.starts.iter().position(|job| job.key() == key) {
+            self.starts.remove(index);
+            self.mark.starts -= usize::from(index < self.mark.starts);
+        }
+    }
+
+    pub(super) fn commands(&self) -> u64 {
+        self.commands.len() as u64
+    }
+
+    /// What the commands take in a commit, at most.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn largest_frame(&self) -> u64 {
+        self.largest_frame
+    }
+
+    /// Another input begins.
+    pub(super) fn mark(&mut self) {
+        self.mark = Mark {
+            commands: self.commands.len(),
+            starts: self.starts.len(),
+        };
+        self.spawned = 0;
+    }
+
+    /// Takes out what the present input has added.
+    pub(super) fn split_off(&mut self) -> Tail {
+        let tail = Tail {
+            commands: self.commands.split_off(self.mark.commands),
+            starts: self.starts.split_off(self.mark.starts),
+        };
+        self.bytes = self.commands.iter().map(|command| size(command).0).sum();
+        tail
+    }
+
+    pub(super) fn restore(&mut self, tail: Tail) {
+        for command in tail.commands {
+            self.push(command);
+        }
+        self.starts.extend(tail.starts);
+    }
+
+    pub(super) fn take(&mut self) -> (Vec<v1::Command>, Vec<Job>) {
+        self.bytes = 0;
+        self.largest_frame = 0;
+        self.mark = Mark::default();
+        (
+            std::mem::take(&mut self.commands),
+            std::mem::take(&mut self.starts),
+        )
+    }
+
+    fn push(&mut self, command: v1::Command) {
+        let (bytes, frame) = size(&command);
+        self.bytes += bytes;
+        self.largest_frame = self.largest_frame.max(frame);
+        self.commands.push(command);
     }
 }
 
 /// Bytes of a command in a commit, at most, and of the frame in it.
-fn size(command: &Command) -> (u64, u64) {
-    let (strings, frame) = match command {
-        Command::Send(send) => match &send.payload {
+fn size(command: &v1::Command) -> (u64, u64) {
+    let (strings, frame) = match &command.command {
+        None => (0, 0),
+        Some(Command::Send(send)) => match &send.payload {
             Some(send::Payload::Text(bytes) | send::Payload::Binary(bytes)) => {
                 (send.leg.len(), bytes.len())
             }
             None => (send.leg.len(), 0),
         },
-        Command::OpenLeg(open) => {
+        Some(Command::OpenLeg(open)) => {
             let attributes = open.attributes.iter();
             let attributes = attributes.map(|(key, value)| key.len() + value.len() + 16);
             (
@@ -87,10 +155,10 @@ fn size(command: &Command) -> (u64, u64) {
                 0,
             )
         }
-        Command::CloseLeg(close) => (close.leg.len() + close.reason.len(), 0),
-        Command::SetTimer(timer) => (timer.name.len(), 0),
-        Command::CancelTimer(timer) => (timer.name.len(), 0),
-        Command::EndSession(end) => (end.reason.len(), 0),
+        Some(Command::CloseLeg(close)) => (close.leg.len() + close.reason.len(), 0),
+        Some(Command::SetTimer(timer)) => (timer.name.len(), 0),
+        Some(Command::CancelTimer(timer)) => (timer.name.len(), 0),
+        Some(Command::EndSession(end)) => (end.reason.len(), 0),
     };
     ((strings + frame) as u64 + COMMAND_OVERHEAD, frame as u64)
 }

@@ -64,7 +64,12 @@ impl State {
     }
 
     /// Sets a key, within the limits. Writing the value that is there changes nothing.
-    pub(super) fn put(&mut self, key: &str, value: Bytes, limits: &Limits) -> Result<(), CallError> {
+    pub(super) fn put(
+        &mut self,
+        key: &str,
+        value: Bytes,
+        limits: &Limits,
+    ) -> Result<(), CallError> {
         let old = self.entries.get(key);
         if old.is_some_and(|old| *old == value) {
             return Ok(());
