@@ -8,11 +8,25 @@
 //! What is deliberately absent: WebSockets, and any decision about a session. This crate says
 //! *leave this worker now*; when and how is the engine's business.
 
+mod codec;
+mod connections;
+mod convert;
+mod describe;
+mod discovery;
+mod drain;
+mod health;
+mod link;
+mod loss;
 mod pool;
+mod roster;
 mod seek;
+mod shared;
+mod signals;
 mod status;
 mod stream;
+mod worker;
 
+pub use discovery::{Resolve, SystemResolver};
 pub use pool::{Pool, PoolSetup};
 pub use seek::{SeekError, SeekRequest};
 pub use status::{WorkerState, WorkerStatus};

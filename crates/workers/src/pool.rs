@@ -1,11 +1,19 @@
 //! A pool of workers: the part that the rest of the edge talks to.
 
-use std::{future::Future, time::Duration};
+mod keeper;
+
+use std::{future::Future, sync::Arc, time::Duration};
 
 use holdline_config::WorkerPool;
 use holdline_session::WorkerId;
+use holdline_telemetry::WorkerMetrics;
+use tokio::{sync::oneshot, time::Instant};
 
-use crate::{SeekError, SeekRequest, WorkerStatus, WorkerStream};
+use self::keeper::Keeper;
+use crate::{
+    Resolve, SeekError, SeekRequest, SystemResolver, WorkerState, WorkerStatus, WorkerStream,
+    discovery, roster::entry::Cause, seek, shared::Shared,
+};
 
 /// What a pool needs to start.
 #[derive(Clone, Debug)]
@@ -17,24 +25,58 @@ pub struct PoolSetup {
     /// The largest gRPC message that workers of this pool must take and may send, in bytes: the
     /// largest `max_frame` of the routes and upstreams that use it.
     pub required_message_bytes: u64,
+    /// Where it counts.
+    pub metrics: WorkerMetrics,
 }
 
 /// A pool of workers. Cheap to clone; ends when its shutdown future resolves or the last clone is
-/// dropped. Streams that are open then stay open.
+/// dropped. Streams that are open then stay open, but are no longer told to move.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    _private: (),
+    shared: Arc<Shared>,
+    /// Its end is seen by the keeper.
+    _in_use: Arc<oneshot::Sender<()>>,
 }
 
 impl Pool {
     /// Starts to look for workers and to connect to them. Needs a tokio runtime.
     #[must_use]
     pub fn start(setup: PoolSetup, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
-        drop((setup, shutdown));
-        Self { _private: () }
+        Self::start_with(setup, Arc::new(SystemResolver), shutdown)
     }
 
-    /// Chooses a worker, opens a stream to it and offers the session.
+    /// As [`Pool::start`], with names looked up in another way.
+    #[must_use]
+    pub fn start_with(
+        setup: PoolSetup,
+        resolver: Arc<dyn Resolve>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        let endpoints =
+            discovery::endpoints(&setup.settings.discovery, resolver, setup.metrics.clone());
+        let shared = Arc::new(Shared::new(
+            setup.name,
+            setup.settings,
+            setup.required_message_bytes,
+            setup.metrics,
+        ));
+        let (in_use, unused) = oneshot::channel();
+        let keeper = Keeper::new(Arc::clone(&shared));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown => {}
+                _ = unused => {}
+                never = keeper.run(endpoints) => match never {},
+            }
+        });
+        Self {
+            shared,
+            _in_use: Arc::new(in_use),
+        }
+    }
+
+    /// Chooses a worker, opens a stream to it and offers the session. Resolves once the stream is
+    /// open or the worker has had a moment to say no; the answer to the offer comes on the stream.
     ///
     /// Dropping the future takes the offer back.
     ///
@@ -44,34 +86,51 @@ impl Pool {
         &self,
         request: SeekRequest,
     ) -> impl Future<Output = Result<WorkerStream, SeekError>> + Send + 'static {
-        async move {
-            drop(request);
-            Err(SeekError::Closed)
-        }
+        seek::seek(Arc::clone(&self.shared), request)
     }
 
     /// All workers that are known, oldest first.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerStatus> {
-        Vec::new()
+        self.shared.roster().statuses(Instant::now())
     }
 
     /// Whether at least one worker would take a new session.
     #[must_use]
     pub fn ready(&self) -> bool {
-        false
+        !self.shared.is_closed() && self.shared.roster().ready(Instant::now())
     }
 
     /// Waits until [`Pool::ready`]; forever where the pool is shut down first. Cancel safe.
     pub async fn until_ready(&self) {
-        std::future::pending().await
+        self.until(|workers| {
+            workers
+                .iter()
+                .any(|worker| worker.state == WorkerState::Ready)
+        })
+        .await;
     }
 
-    /// Moves all sessions away from a worker, at the latest `within` this time; it gets no new
-    /// ones. False where there is no such worker.
+    /// Waits until the workers are as wanted, looking at each change of their states. Cancel safe.
+    pub async fn until(&self, mut wanted: impl FnMut(&[WorkerStatus]) -> bool) {
+        let mut changes = self.shared.changes();
+        while !wanted(&self.workers()) {
+            if changes.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Moves all sessions away from a worker, at the latest `within` this time, as far as there is
+    /// a better place; it gets no new ones for as long as it lives. False where there is no such
+    /// worker.
     #[must_use]
     pub fn drain(&self, worker: WorkerId, within: Option<Duration>) -> bool {
-        let _ = (worker, within);
-        false
+        let known = self.shared.roster().state(worker, Instant::now());
+        if !known.is_some_and(|state| state != WorkerState::Lost) {
+            return false;
+        }
+        self.shared.drain(worker, Cause::Operator, within);
+        true
     }
 }

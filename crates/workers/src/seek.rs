@@ -1,6 +1,34 @@
 //! From *a worker is wanted* to an open stream with an offer on it.
 
-use holdline_session::{Attributes, Limits, Seek, SessionId};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use holdline_session::{Attributes, FromWorker, Limits, Seek, SessionId};
+use holdline_wire::v1;
+use http::uri::PathAndQuery;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, client::Grpc};
+
+use crate::{
+    WorkerStream,
+    codec::ServeCodec,
+    convert::{Batches, Malformed, offer},
+    loss,
+    shared::{Place, Shared},
+    stream::{Incoming, Opened},
+};
+
+const SERVE: PathAndQuery = PathAndQuery::from_static("/holdline.worker.v1.Worker/Serve");
+/// How many workers are tried for one seek: a worker that went away in this moment is replaced by
+/// the next best.
+const TRIES: usize = 3;
+/// What a worker is waited for to open its side. Some servers do so only with their first message;
+/// the stream is handed out then, too.
+const ESTABLISH: Duration = Duration::from_millis(50);
+/// Room in the out-queue beside the window: offer, release, news of applied commits.
+const QUEUE_SPARE: usize = 64;
+/// What a message is larger than the frame in it, at most.
+const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// A session wants a worker.
 #[derive(Clone, Debug)]
@@ -21,10 +49,10 @@ pub enum SeekError {
     /// No worker fits.
     #[error("no worker fits: {0}")]
     NoneFits(String),
-    /// One was chosen, and could not be reached.
-    #[error("worker {address} could not be reached: {cause}")]
+    /// Those that were chosen could not be reached, or turned the stream down.
+    #[error("worker {address} did not take the stream: {cause}")]
     Unreachable {
-        /// Where it listens.
+        /// Where the last one listens.
         address: String,
         /// In words.
         cause: String,
@@ -32,4 +60,103 @@ pub enum SeekError {
     /// The pool was shut down.
     #[error("the worker pool is shut down")]
     Closed,
+}
+
+pub(crate) async fn seek(
+    shared: Arc<Shared>,
+    request: SeekRequest,
+) -> Result<WorkerStream, SeekError> {
+    let mut tried = Vec::new();
+    let mut failure = None;
+    while tried.len() < TRIES {
+        if shared.is_closed() {
+            return Err(SeekError::Closed);
+        }
+        let place = match shared.reserve(request.session, &request.seek, &tried) {
+            Ok(place) => place,
+            Err(words) => return Err(failure.unwrap_or(SeekError::NoneFits(words))),
+        };
+        tried.push(place.worker());
+        let address = place.connections().address().to_string();
+        match open(&shared, place, &request).await {
+            Ok(stream) => return Ok(stream),
+            Err(cause) => {
+                tracing::debug!(pool = %shared.name, session = %request.session, %address, %cause,
+                    "worker did not take the stream");
+                failure = Some(SeekError::Unreachable { address, cause });
+            }
+        }
+    }
+    Err(failure.unwrap_or(SeekError::Closed))
+}
+
+async fn open(
+    shared: &Shared,
+    place: Place,
+    request: &SeekRequest,
+) -> Result<WorkerStream, String> {
+    let connections = Arc::clone(place.connections());
+    let (link, lease) = connections
+        .lease()
+        .await
+        .map_err(|error| error.to_string())?;
+    let (outgoing, queued) = mpsc::channel(queue_len(&request.limits));
+    let first = offer(request.session, &request.seek, request.attributes.clone());
+    outgoing
+        .try_send(first)
+        .map_err(|_| "the out-queue has no room for an offer".to_owned())?;
+    let largest = shared
+        .required_message_bytes
+        .max(request.limits.message_bytes);
+    let largest = usize::try_from(largest).unwrap_or(usize::MAX);
+    let client = Grpc::with_origin(link, connections.origin())
+        .max_decoding_message_size(largest.saturating_add(ENVELOPE_BYTES));
+    let mut call = call(client, queued);
+    let incoming = match timeout(ESTABLISH, &mut call).await {
+        Ok(Ok(response)) => Incoming::Open(Box::new(response.into_inner())),
+        Ok(Err(status)) => {
+            if !loss::is_of_connection(&status) {
+                place.failed();
+            }
+            return Err(loss::in_words(&status));
+        }
+        Err(_) => Incoming::Calling(call),
+    };
+    Ok(WorkerStream::new(Opened {
+        place,
+        lease,
+        address: connections.address().to_string(),
+        batches: Batches::new(&request.limits),
+        outgoing,
+        incoming,
+    }))
+}
+
+pub(crate) type Serving = Streaming<Result<FromWorker, Malformed>>;
+pub(crate) type Calling =
+    Pin<Box<dyn Future<Output = Result<Response<Serving>, Status>> + Send + 'static>>;
+
+fn call(mut client: Grpc<crate::link::Link>, queued: mpsc::Receiver<v1::ServeRequest>) -> Calling {
+    Box::pin(async move {
+        client
+            .ready()
+            .await
+            .map_err(|error| Status::from_error(Box::new(error)))?;
+        client
+            .streaming(Request::new(ReceiverStream::new(queued)), SERVE, ServeCodec)
+            .await
+    })
+}
+
+/// Room for everything that the engine says without waiting: one message for each input of its
+/// window, and the parts of the state.
+fn queue_len(limits: &Limits) -> usize {
+    let window = usize::try_from(limits.window_inputs).unwrap_or(usize::MAX);
+    let parts = limits.state_bytes / limits.message_bytes.max(1);
+    let parts = usize::try_from(parts).unwrap_or(usize::MAX);
+    // An Attach part is filled to more than half, unless one entry fills it alone.
+    window
+        .saturating_add(parts.saturating_mul(2))
+        .saturating_add(QUEUE_SPARE)
+        .min(tokio::sync::Semaphore::MAX_PERMITS)
 }

@@ -1,62 +1,197 @@
 //! One attachment: the gRPC stream between one session and one worker.
 
-use std::task::{Context, Poll};
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
 
 use holdline_session::{FromWorker, HangupCause, Loss, MoveReason, ToWorker, WorkerId};
+use holdline_wire::v1;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use crate::{
+    convert::{Batches, Malformed},
+    link::Lease,
+    loss,
+    seek::{Calling, Serving},
+    shared::Place,
+};
 
 /// What an attachment's stream tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StreamEvent {
-    /// The worker spoke.
+    /// The worker spoke. `Draining` never comes here: it concerns all sessions of the worker, and
+    /// each of them hears of it as `Move`, at a pace.
     Message(FromWorker),
-    /// Leave this worker now. The pool paces these over all sessions of a worker, and tells them
-    /// only while there is a better place.
+    /// Leave this worker now. Told only after `Attach` and only while there is a better place;
+    /// told again after some seconds where the session is still there.
     Move(MoveReason),
     /// The stream is over. The last event.
     Lost(Loss),
 }
 
 /// One attachment. Dropping it hangs up.
-#[derive(Debug)]
 pub struct WorkerStream {
-    _private: (),
+    opened: Opened,
+    /// Received, but not yet wanted.
+    stash: Option<FromWorker>,
+    /// Why nothing more can be said, found while sending.
+    overrun: bool,
+}
+
+/// What a stream is made of.
+pub(crate) struct Opened {
+    pub(crate) place: Place,
+    pub(crate) lease: Lease,
+    pub(crate) address: String,
+    pub(crate) batches: Batches,
+    pub(crate) outgoing: mpsc::Sender<v1::ServeRequest>,
+    pub(crate) incoming: Incoming,
+}
+
+/// The worker's side of the stream.
+pub(crate) enum Incoming {
+    /// Its server has not opened it yet.
+    Calling(Calling),
+    Open(Box<Serving>),
+    Over,
 }
 
 impl WorkerStream {
+    pub(crate) fn new(opened: Opened) -> Self {
+        Self {
+            opened,
+            stash: None,
+            overrun: false,
+        }
+    }
+
     /// Which worker this is.
     #[must_use]
     pub fn worker(&self) -> WorkerId {
-        WorkerId(0)
+        self.opened.place.worker()
     }
 
     /// The worker's version.
     #[must_use]
     pub fn version(&self) -> &str {
-        ""
+        self.opened.place.version()
     }
 
     /// Where the worker listens, for logs.
     #[must_use]
     pub fn address(&self) -> &str {
-        ""
+        &self.opened.address
     }
 
     /// Queues a message. Never waits: the engine's window bounds what is queued. Where that is
     /// overrun nonetheless, the next event is `Lost`.
     pub fn send(&mut self, message: ToWorker) {
-        drop(message);
+        if matches!(message, ToWorker::Attach(_)) {
+            self.opened.place.attached();
+        }
+        for message in self.opened.batches.messages(message) {
+            match self.opened.outgoing.try_send(message) {
+                // Closed: the stream has ended, and that is its next event anyway.
+                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => self.overrun = true,
+            }
+        }
     }
 
-    /// The next event. Takes messages only if `read`; moves and losses come in any case.
+    /// The next event. Takes messages only if `read`; moves and losses come in any case. Pending
+    /// for ever after `Lost`.
     ///
     /// Drives the stream: to be polled by one task only. Cancel safe.
     pub fn poll_event(&mut self, cx: &mut Context<'_>, read: bool) -> Poll<StreamEvent> {
-        let _ = (cx, read);
+        if matches!(self.opened.incoming, Incoming::Over) {
+            return Poll::Pending;
+        }
+        self.opened.place.signals().register(cx.waker());
+        if self.overrun {
+            return self.lost(Loss::Failed {
+                status: "the worker does not read: its out-queue is full".to_owned(),
+            });
+        }
+        if let Some(reason) = self.opened.place.signals().take_move() {
+            return Poll::Ready(StreamEvent::Move(reason));
+        }
+        while self.stash.is_none() {
+            match self.opened.incoming.poll(cx) {
+                Poll::Ready(Some(Ok(Ok(FromWorker::Draining { within })))) => {
+                    self.opened.place.draining(within);
+                }
+                Poll::Ready(Some(Ok(Ok(message)))) => self.stash = Some(message),
+                Poll::Ready(Some(Ok(Err(Malformed(what))))) => {
+                    return self.lost(Loss::Malformed { what });
+                }
+                Poll::Ready(Some(Err(status))) => {
+                    let loss = loss::loss(&status, self.opened.lease.state());
+                    return self.lost(loss);
+                }
+                Poll::Ready(None) => return self.lost(Loss::Ended),
+                Poll::Pending => break,
+            }
+        }
+        if read && let Some(message) = self.stash.take() {
+            return Poll::Ready(StreamEvent::Message(message));
+        }
+        if self.opened.place.signals().is_lost() {
+            return self.lost(Loss::Disconnected {
+                cause: "the connection to the worker is gone".to_owned(),
+            });
+        }
         Poll::Pending
     }
 
     /// Ends the stream and says why, so that a worker which fails several sessions is set aside.
     pub fn hang_up(self, cause: &HangupCause) {
-        let _ = cause;
+        match cause {
+            HangupCause::Stuck | HangupCause::Refused { .. } => self.opened.place.failed(),
+            HangupCause::Done | HangupCause::Fenced => {}
+        }
+    }
+
+    fn lost(&mut self, loss: Loss) -> Poll<StreamEvent> {
+        self.opened.incoming = Incoming::Over;
+        match loss {
+            Loss::Failed { .. } | Loss::Malformed { .. } => self.opened.place.failed(),
+            // Its connection tells all there is to say of the worker.
+            Loss::Disconnected { .. } | Loss::Ended => {}
+        }
+        Poll::Ready(StreamEvent::Lost(loss))
+    }
+}
+
+impl fmt::Debug for WorkerStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerStream")
+            .field("worker", &self.worker())
+            .field("address", &self.opened.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Incoming {
+    #[allow(clippy::type_complexity)]
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Result<FromWorker, Malformed>, Status>>> {
+        loop {
+            match self {
+                Self::Calling(call) => match call.as_mut().poll(cx) {
+                    Poll::Ready(Ok(response)) => {
+                        *self = Self::Open(Box::new(response.into_inner()))
+                    }
+                    Poll::Ready(Err(status)) => return Poll::Ready(Some(Err(status))),
+                    Poll::Pending => return Poll::Pending,
+                },
+                Self::Open(stream) => return std::pin::Pin::new(stream.as_mut()).poll_next(cx),
+                Self::Over => return Poll::Pending,
+            }
+        }
     }
 }

@@ -1,0 +1,411 @@
+//! Everything a pool knows, and every rule about it: who is there, who is where, who is to leave.
+//!
+//! No IO and no clock: the shell says what happened and when. It stands behind one short-held lock,
+//! so that a place is taken in the same moment in which it is chosen; otherwise all sessions of a
+//! drained worker would find the same worker least loaded.
+
+pub(crate) mod entry;
+pub(crate) mod pace;
+pub(crate) mod pick;
+pub(crate) mod versions;
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use holdline_config::Eject;
+use holdline_session::{Seek, SessionId, WorkerId};
+use holdline_telemetry::{WorkerMetrics, WorkerState as Label};
+use tokio::time::Instant;
+
+use self::{
+    entry::{About, Cause, Entry, Life, Occupant, PlaceId},
+    pick::{Wish, pick},
+    versions::Versions,
+};
+use crate::{WorkerState, WorkerStatus, connections::Connections, signals::Signals};
+
+/// A session that was told to leave and is still there is told again after so long.
+const REMIND_AFTER: Duration = Duration::from_secs(5);
+
+/// A reserved place with a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Reserved {
+    pub(crate) worker: WorkerId,
+    pub(crate) place: PlaceId,
+    pub(crate) version: Arc<str>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// What keeps a draining worker's sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Leaving {
+    /// Sessions that are there.
+    pub(crate) sessions: usize,
+    /// Time until the worker is gone.
+    pub(crate) left: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Roster {
+    workers: BTreeMap<WorkerId, Entry>,
+    versions: Versions,
+    /// Version last seen at each address that is or was in discovery of late.
+    seen: BTreeMap<SocketAddr, Arc<str>>,
+    metrics: WorkerMetrics,
+    last_worker: u64,
+    last_place: u64,
+}
+
+impl Roster {
+    pub(crate) fn new(metrics: WorkerMetrics) -> Self {
+        Self {
+            workers: BTreeMap::new(),
+            versions: Versions::default(),
+            seen: BTreeMap::new(),
+            metrics,
+            last_worker: 0,
+            last_place: 0,
+        }
+    }
+
+    /// A new worker is to be connected to.
+    pub(crate) fn add(&mut self, address: SocketAddr) -> WorkerId {
+        self.last_worker += 1;
+        let id = WorkerId(self.last_worker);
+        let tracked = self.metrics.track("", Label::Connecting);
+        self.workers.insert(id, Entry::new(address, tracked));
+        id
+    }
+
+    /// The worker described itself and serves.
+    pub(crate) fn described(
+        &mut self,
+        id: WorkerId,
+        about: About,
+        connections: Arc<Connections>,
+        now: Instant,
+    ) {
+        let draining = self.versions_where(Entry::draining);
+        let draining: Vec<&str> = draining.iter().map(|version| &**version).collect();
+        let Some(entry) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let before = self.seen.insert(entry.address, Arc::clone(&about.version));
+        let returned = before.as_ref() == Some(&about.version);
+        self.versions.appeared(&about.version, &draining, returned);
+        entry.life = Life::Described;
+        entry.detail.clear();
+        entry.connections = Some(connections);
+        entry.set_about(about);
+        entry.count(now);
+    }
+
+    /// The worker cannot be used.
+    pub(crate) fn incompatible(&mut self, id: WorkerId, about: About, why: String, now: Instant) {
+        if let Some(entry) = self.workers.get_mut(&id) {
+            entry.life = Life::Incompatible;
+            entry.detail = why;
+            entry.set_about(about);
+            entry.count(now);
+        }
+    }
+
+    /// What is the matter with a worker, for people.
+    pub(crate) fn set_detail(&mut self, id: WorkerId, detail: String) {
+        if let Some(entry) = self.workers.get_mut(&id) {
+            entry.detail = detail;
+        }
+    }
+
+    /// The worker drains, for one more cause. True where it did not before.
+    pub(crate) fn drain(
+        &mut self,
+        id: WorkerId,
+        cause: Cause,
+        within: Option<Duration>,
+        now: Instant,
+    ) -> bool {
+        let Some(entry) = self.workers.get_mut(&id) else {
+            return false;
+        };
+        if let Some(within) = within {
+            let at = now + within;
+            entry.deadline = Some(entry.deadline.map_or(at, |known| known.min(at)));
+        }
+        if entry.life == Life::Lost || entry.causes.contains(&cause) {
+            return false;
+        }
+        entry.causes.push(cause);
+        cause.as_str().clone_into(&mut entry.detail);
+        entry.count(now);
+        let first = entry.causes.len() == 1 && entry.life == Life::Described;
+        if first {
+            let version = Arc::clone(&entry.about.version);
+            let present =
+                self.versions_where(|entry| entry.life == Life::Described && !entry.draining());
+            let present: Vec<&str> = present.iter().map(|version| &**version).collect();
+            self.versions.drains(&version, &present);
+        }
+        first
+    }
+
+    /// The worker serves again. True where it no longer drains.
+    pub(crate) fn serves_again(&mut self, id: WorkerId, now: Instant) -> bool {
+        let Some(entry) = self.workers.get_mut(&id) else {
+            return false;
+        };
+        if !entry.draining() {
+            return false;
+        }
+        entry.causes.retain(|cause| *cause != Cause::Health);
+        if entry.causes.is_empty() {
+            entry.deadline = None;
+            entry.detail.clear();
+        }
+        entry.count(now);
+        entry.causes.is_empty()
+    }
+
+    /// The worker's connection is gone: all that are there are told. Returns how many.
+    pub(crate) fn lost(&mut self, id: WorkerId, why: String, now: Instant) -> usize {
+        let Some(entry) = self.workers.get_mut(&id) else {
+            return 0;
+        };
+        entry.life = Life::Lost;
+        entry.detail = why;
+        entry.over = true;
+        entry.connections = None;
+        entry.count(now);
+        for occupant in entry.occupants.values() {
+            occupant.signals.tell_lost();
+        }
+        let sessions = entry.occupants.len();
+        self.forget_if_over(id);
+        sessions
+    }
+
+    /// Nothing more will come of this worker: it is forgotten once the last session is gone.
+    pub(crate) fn end(&mut self, id: WorkerId) {
+        if let Some(entry) = self.workers.get_mut(&id) {
+            entry.over = true;
+        }
+        self.forget_if_over(id);
+    }
+
+    /// Chooses a worker and takes a place with it.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(crate) fn reserve(
+        &mut self,
+        session: SessionId,
+        seek: &Seek,
+        tried: &[WorkerId],
+        now: Instant,
+    ) -> Result<Reserved, String> {
+        let wish = Wish {
+            session,
+            schema: seek.schema,
+            avoid: seek.avoid,
+            planned: seek.planned,
+            suspect: seek.suspect,
+            tried,
+        };
+        let worker = self.pick(&wish, now)?;
+        self.last_place += 1;
+        let place = PlaceId(self.last_place);
+        let signals = Arc::new(Signals::default());
+        let unusable = || "the chosen worker has no connection".to_owned();
+        let entry = self.workers.get_mut(&worker).ok_or_else(unusable)?;
+        let connections = entry.connections.clone().ok_or_else(unusable)?;
+        entry.enter(
+            place,
+            Occupant {
+                session,
+                schema: seek.schema,
+                suspect: seek.suspect,
+                signals: Arc::clone(&signals),
+                attached: false,
+                told: None,
+            },
+        );
+        Ok(Reserved {
+            worker,
+            place,
+            version: Arc::clone(&entry.about.version),
+            connections,
+            signals,
+        })
+    }
+
+    /// The session was handed over. True where its worker is already draining.
+    pub(crate) fn attached(&mut self, worker: WorkerId, place: PlaceId) -> bool {
+        let Some(entry) = self.workers.get_mut(&worker) else {
+            return false;
+        };
+        if let Some(occupant) = entry.occupants.get_mut(&place) {
+            occupant.attached = true;
+        }
+        entry.draining()
+    }
+
+    pub(crate) fn release(&mut self, worker: WorkerId, place: PlaceId) {
+        if let Some(entry) = self.workers.get_mut(&worker) {
+            entry.leave(place);
+        }
+        self.forget_if_over(worker);
+    }
+
+    /// An attachment failed by the worker's fault. True where the worker is now set aside.
+    pub(crate) fn failed(
+        &mut self,
+        worker: WorkerId,
+        session: SessionId,
+        now: Instant,
+        eject: &Eject,
+    ) -> bool {
+        let Some(entry) = self.workers.get_mut(&worker) else {
+            return false;
+        };
+        let ejected = entry.state(now) == WorkerState::Ready && entry.failed(session, now, eject);
+        if ejected {
+            entry.detail = format!("attachments of {} sessions failed", eject.sessions.max(1));
+            entry.count(now);
+        }
+        ejected
+    }
+
+    /// The time of being set aside may be over: the gauge is to say so.
+    pub(crate) fn readmitted(&mut self, worker: WorkerId, now: Instant) {
+        if let Some(entry) = self.workers.get_mut(&worker) {
+            if entry.ejected.is_some_and(|until| until <= now) {
+                entry.ejected = None;
+                entry.detail.clear();
+            }
+            entry.count(now);
+        }
+    }
+
+    /// What a draining worker still holds; `None` where it does not drain.
+    pub(crate) fn leaving(&self, worker: WorkerId, now: Instant) -> Option<Leaving> {
+        let entry = self.workers.get(&worker)?;
+        entry.draining().then(|| Leaving {
+            sessions: entry.occupants.len(),
+            left: entry.deadline.map(|at| at.saturating_duration_since(now)),
+        })
+    }
+
+    /// Tells one session of a draining worker to leave. False where none is left to be told, or
+    /// none would be better off elsewhere.
+    pub(crate) fn move_one(&mut self, worker: WorkerId, now: Instant) -> bool {
+        let Some(entry) = self.workers.get(&worker) else {
+            return false;
+        };
+        let due = |occupant: &Occupant| {
+            occupant.attached
+                && occupant
+                    .told
+                    .is_none_or(|at| now.saturating_duration_since(at) >= REMIND_AFTER)
+        };
+        let mut refused: Option<(u32, bool)> = None;
+        let place = entry.occupants.iter().find_map(|(place, occupant)| {
+            let kind = (occupant.schema, occupant.suspect);
+            // Who wants the same as one that found nothing finds nothing either.
+            if !due(occupant) || refused == Some(kind) {
+                return None;
+            }
+            let wish = Wish {
+                session: occupant.session,
+                schema: occupant.schema,
+                avoid: Some(worker),
+                planned: true,
+                suspect: occupant.suspect,
+                tried: &[],
+            };
+            if self.pick(&wish, now).is_err() {
+                refused = Some(kind);
+                return None;
+            }
+            Some(*place)
+        });
+        let Some(entry) = self.workers.get_mut(&worker) else {
+            return false;
+        };
+        let reason = entry.move_reason();
+        let Some(occupant) = place.and_then(|place| entry.occupants.get_mut(&place)) else {
+            return false;
+        };
+        occupant.told = Some(now);
+        occupant.signals.tell_move(reason);
+        self.metrics.moves.inc();
+        true
+    }
+
+    pub(crate) fn statuses(&self, now: Instant) -> Vec<WorkerStatus> {
+        self.workers
+            .iter()
+            .map(|(id, entry)| entry.status(*id, now))
+            .collect()
+    }
+
+    pub(crate) fn state(&self, worker: WorkerId, now: Instant) -> Option<WorkerState> {
+        self.workers.get(&worker).map(|entry| entry.state(now))
+    }
+
+    /// Whether the worker was met and is not lost.
+    pub(crate) fn is_known(&self, worker: WorkerId) -> bool {
+        self.workers
+            .get(&worker)
+            .is_some_and(|entry| entry.life == Life::Described)
+    }
+
+    /// Whether the worker is leaving for good and its last session is gone.
+    pub(crate) fn is_left(&self, worker: WorkerId) -> bool {
+        let for_good = |cause: &Cause| matches!(cause, Cause::GoAway | Cause::Discovery);
+        self.workers
+            .get(&worker)
+            .is_some_and(|entry| entry.occupants.is_empty() && entry.causes.iter().any(for_good))
+    }
+
+    /// Whether a new session would find a place.
+    pub(crate) fn ready(&self, now: Instant) -> bool {
+        let wish = Wish {
+            session: SessionId(0),
+            schema: 0,
+            avoid: None,
+            planned: false,
+            suspect: false,
+            tried: &[],
+        };
+        self.pick(&wish, now).is_ok()
+    }
+
+    /// Forgets what was seen at addresses that are no longer of interest.
+    pub(crate) fn keep_seen(&mut self, keep: impl Fn(&SocketAddr) -> bool) {
+        self.seen.retain(|address, _| keep(address));
+    }
+
+    fn pick(&self, wish: &Wish<'_>, now: Instant) -> Result<WorkerId, String> {
+        pick(
+            self.workers
+                .iter()
+                .map(|(id, entry)| entry.candidate(*id, wish.session, &self.versions, now)),
+            wish,
+        )
+    }
+
+    fn versions_where(&self, which: impl Fn(&Entry) -> bool) -> Vec<Arc<str>> {
+        self.workers
+            .values()
+            .filter(|entry| which(entry))
+            .map(|entry| Arc::clone(&entry.about.version))
+            .collect()
+    }
+
+    fn forget_if_over(&mut self, worker: WorkerId) {
+        let done = |entry: &Entry| entry.over && entry.occupants.is_empty();
+        if self.workers.get(&worker).is_some_and(done) {
+            self.workers.remove(&worker);
+        }
+    }
+}

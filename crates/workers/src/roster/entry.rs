@@ -1,0 +1,217 @@
+//! One worker as a pool knows it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use holdline_config::Eject;
+use holdline_session::{MoveReason, SessionId, WorkerId};
+use holdline_telemetry::{TrackedWorker, WorkerState as Label};
+use tokio::time::Instant;
+
+use super::{pick::Candidate, versions::Versions};
+use crate::{WorkerState, WorkerStatus, connections::Connections, signals::Signals};
+
+/// What a worker says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) version: Arc<str>,
+    pub(crate) reads: Vec<u32>,
+    pub(crate) capacity: Option<u32>,
+}
+
+/// Why a worker drains. Several can hold at once; only health comes back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Cause {
+    Health,
+    GoAway,
+    Message,
+    Discovery,
+    Operator,
+}
+
+impl Cause {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Health => "its health is NOT_SERVING",
+            Self::GoAway => "it sent GOAWAY",
+            Self::Message => "it said Draining",
+            Self::Discovery => "it is gone from discovery",
+            Self::Operator => "an operator said so",
+        }
+    }
+}
+
+/// How far a worker has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    Connecting,
+    Described,
+    Incompatible,
+    Lost,
+}
+
+/// Names a place within a pool.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct PlaceId(pub(crate) u64);
+
+/// One attachment, or one on offer.
+#[derive(Debug)]
+pub(crate) struct Occupant {
+    pub(crate) session: SessionId,
+    pub(crate) schema: u32,
+    pub(crate) suspect: bool,
+    pub(crate) signals: Arc<Signals>,
+    /// The session has been handed over: only then can it be told to leave.
+    pub(crate) attached: bool,
+    /// When it was last told to leave.
+    pub(crate) told: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) address: SocketAddr,
+    pub(crate) life: Life,
+    pub(crate) about: About,
+    pub(crate) detail: String,
+    pub(crate) causes: Vec<Cause>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) ejected: Option<Instant>,
+    pub(crate) connections: Option<Arc<Connections>>,
+    pub(crate) occupants: BTreeMap<PlaceId, Occupant>,
+    /// Those occupants that are under suspicion.
+    suspects: BTreeSet<(SessionId, PlaceId)>,
+    /// Nothing more is to come of it: forgotten with its last occupant.
+    pub(crate) over: bool,
+    failures: VecDeque<(Instant, SessionId)>,
+    tracked: TrackedWorker,
+}
+
+impl Entry {
+    pub(crate) fn new(address: SocketAddr, tracked: TrackedWorker) -> Self {
+        Self {
+            address,
+            life: Life::Connecting,
+            about: About::default(),
+            detail: String::new(),
+            causes: Vec::new(),
+            deadline: None,
+            ejected: None,
+            connections: None,
+            occupants: BTreeMap::new(),
+            suspects: BTreeSet::new(),
+            over: false,
+            failures: VecDeque::new(),
+            tracked,
+        }
+    }
+
+    pub(crate) fn set_about(&mut self, about: About) {
+        self.tracked.set_version(&about.version);
+        self.about = about;
+    }
+
+    /// Brings the gauge up to date; after every change.
+    pub(crate) fn count(&mut self, now: Instant) {
+        self.tracked.set_state(match self.state(now) {
+            WorkerState::Connecting => Label::Connecting,
+            WorkerState::Ready => Label::Ready,
+            WorkerState::Draining { .. } => Label::Draining,
+            WorkerState::Lost => Label::Lost,
+            WorkerState::Ejected { .. } => Label::Ejected,
+            WorkerState::Incompatible => Label::Incompatible,
+        });
+    }
+
+    pub(crate) fn state(&self, now: Instant) -> WorkerState {
+        match self.life {
+            Life::Lost => WorkerState::Lost,
+            Life::Incompatible => WorkerState::Incompatible,
+            Life::Connecting if self.causes.is_empty() => WorkerState::Connecting,
+            Life::Connecting | Life::Described if !self.causes.is_empty() => {
+                WorkerState::Draining {
+                    left: self.deadline.map(|at| at.saturating_duration_since(now)),
+                }
+            }
+            Life::Connecting | Life::Described => match self.ejected {
+                Some(until) if until > now => WorkerState::Ejected {
+                    left: until.saturating_duration_since(now),
+                },
+                _ => WorkerState::Ready,
+            },
+        }
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        !self.causes.is_empty() && self.life == Life::Described
+    }
+
+    /// Why its sessions leave, for the engine.
+    pub(crate) fn move_reason(&self) -> MoveReason {
+        match self.causes[..] {
+            [Cause::Operator] => MoveReason::Operator,
+            _ => MoveReason::Drain,
+        }
+    }
+
+    pub(crate) fn candidate<'a>(
+        &'a self,
+        worker: WorkerId,
+        session: SessionId,
+        versions: &Versions,
+        now: Instant,
+    ) -> Candidate<'a> {
+        let state = self.state(now);
+        Candidate {
+            worker,
+            unfit: (state != WorkerState::Ready).then_some(state.as_str()),
+            rank: versions.rank(&self.about.version),
+            reads: &self.about.reads,
+            capacity: self.about.capacity,
+            sessions: self.occupants.len(),
+            other_suspect: self.suspects.iter().any(|(other, _)| *other != session),
+        }
+    }
+
+    pub(crate) fn enter(&mut self, place: PlaceId, occupant: Occupant) {
+        if occupant.suspect {
+            self.suspects.insert((occupant.session, place));
+        }
+        self.occupants.insert(place, occupant);
+    }
+
+    pub(crate) fn leave(&mut self, place: PlaceId) {
+        if let Some(occupant) = self.occupants.remove(&place) {
+            self.suspects.remove(&(occupant.session, place));
+        }
+    }
+
+    /// Notes that an attachment of `session` failed. True where that is one distinct session too
+    /// many: the worker is now set aside.
+    pub(crate) fn failed(&mut self, session: SessionId, now: Instant, eject: &Eject) -> bool {
+        self.failures
+            .retain(|(at, of)| now.saturating_duration_since(*at) < eject.within && *of != session);
+        self.failures.push_back((now, session));
+        let many = usize::try_from(eject.sessions).unwrap_or(usize::MAX).max(1);
+        if self.failures.len() < many {
+            return false;
+        }
+        self.failures.clear();
+        self.ejected = Some(now + eject.r#for);
+        true
+    }
+
+    pub(crate) fn status(&self, id: WorkerId, now: Instant) -> WorkerStatus {
+        WorkerStatus {
+            id,
+            address: self.address,
+            version: self.about.version.to_string(),
+            state: self.state(now),
+            detail: self.detail.clone(),
+            sessions: self.occupants.len(),
+            capacity: self.about.capacity,
+        }
+    }
+}

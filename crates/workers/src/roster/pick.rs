@@ -1,0 +1,124 @@
+//! Choosing a worker: a pure function over what is known at that moment.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use holdline_session::{SessionId, WorkerId};
+
+/// What a worker without a limit is taken to hold when its load is compared with others'.
+const NOMINAL_CAPACITY: u32 = 1_000;
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    pub(crate) session: SessionId,
+    /// Schema of its state; 0: none yet.
+    pub(crate) schema: u32,
+    /// The worker that it leaves.
+    pub(crate) avoid: Option<WorkerId>,
+    /// Whether `avoid` is ruled out, rather than the last resort.
+    pub(crate) planned: bool,
+    /// Whether it is kept apart from other suspects.
+    pub(crate) suspect: bool,
+    /// Workers that were just tried in vain.
+    pub(crate) tried: &'a [WorkerId],
+}
+
+/// A worker as this function sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) worker: WorkerId,
+    /// `None`: it takes sessions; else the word for what keeps it from that.
+    pub(crate) unfit: Option<&'static str>,
+    /// Greater is newer.
+    pub(crate) rank: u64,
+    pub(crate) reads: &'a [u32],
+    pub(crate) capacity: Option<u32>,
+    pub(crate) sessions: usize,
+    /// Whether a suspect other than the session in question is there.
+    pub(crate) other_suspect: bool,
+}
+
+/// The best place: the newest version, then the least load in relation to capacity, then one
+/// that depends on the session alone.
+///
+/// # Errors
+/// Why each worker is unsuitable, in words.
+pub(crate) fn pick<'a>(
+    candidates: impl Iterator<Item = Candidate<'a>>,
+    wish: &Wish<'_>,
+) -> Result<WorkerId, String> {
+    let mut best: Option<Candidate<'a>> = None;
+    let mut last_resort = None;
+    let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
+    for candidate in candidates {
+        if let Some(why) = refusal(&candidate, wish) {
+            *refusals.entry(why).or_default() += 1;
+        } else if wish.avoid == Some(candidate.worker) {
+            last_resort = Some(candidate.worker);
+        } else if best.is_none_or(|best| compare(&candidate, &best, wish.session).is_gt()) {
+            best = Some(candidate);
+        }
+    }
+    best.map(|candidate| candidate.worker)
+        .or(last_resort)
+        .ok_or_else(|| in_words(&refusals))
+}
+
+fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Option<String> {
+    if let Some(word) = candidate.unfit {
+        return Some(word.to_owned());
+    }
+    if wish.tried.contains(&candidate.worker) {
+        return Some("could not be reached".to_owned());
+    }
+    if wish.planned && wish.avoid == Some(candidate.worker) {
+        return Some("the one to leave".to_owned());
+    }
+    if wish.schema != 0 && !candidate.reads.contains(&wish.schema) {
+        return Some(format!("cannot read schema {}", wish.schema));
+    }
+    let full = |capacity| candidate.sessions >= usize::try_from(capacity).unwrap_or(usize::MAX);
+    if candidate.capacity.is_some_and(full) {
+        return Some("full".to_owned());
+    }
+    if wish.suspect && candidate.other_suspect {
+        return Some("with another suspect session".to_owned());
+    }
+    None
+}
+
+/// Greater is better.
+fn compare(a: &Candidate<'_>, b: &Candidate<'_>, session: SessionId) -> Ordering {
+    let load = |of: &Candidate<'_>, other: &Candidate<'_>| {
+        of.sessions as u128 * u128::from(other.capacity.unwrap_or(NOMINAL_CAPACITY))
+    };
+    a.rank
+        .cmp(&b.rank)
+        .then_with(|| load(b, a).cmp(&load(a, b)))
+        .then_with(|| affinity(session, a.worker).cmp(&affinity(session, b.worker)))
+}
+
+/// A fixed but arbitrary number for each pair (the finalizer of `SplitMix64`).
+fn affinity(session: SessionId, worker: WorkerId) -> u64 {
+    let folded = (session.0 as u64) ^ ((session.0 >> 64) as u64);
+    let mut z = folded.wrapping_add(worker.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn in_words(refusals: &BTreeMap<String, usize>) -> String {
+    let total: usize = refusals.values().sum();
+    let parts: Vec<String> = refusals
+        .iter()
+        .map(|(why, count)| format!("{count} {why}"))
+        .collect();
+    match total {
+        0 => "no worker is known".to_owned(),
+        1 => format!("1 worker: {}", parts.join(", ")),
+        _ => format!("{total} workers: {}", parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

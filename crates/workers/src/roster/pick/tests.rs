@@ -1,0 +1,182 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const SCHEMAS: &[u32] = &[1, 2];
+
+fn worker(id: u64) -> Candidate<'static> {
+    Candidate {
+        worker: WorkerId(id),
+        unfit: None,
+        rank: 1,
+        reads: SCHEMAS,
+        capacity: None,
+        sessions: 0,
+        other_suspect: false,
+    }
+}
+
+fn wish() -> Wish<'static> {
+    Wish {
+        session: SessionId(7),
+        schema: 1,
+        avoid: None,
+        planned: false,
+        suspect: false,
+        tried: &[],
+    }
+}
+
+fn picked(candidates: &[Candidate<'_>], wish: &Wish<'_>) -> u64 {
+    pick(candidates.iter().copied(), wish).unwrap().0
+}
+
+fn refused(candidates: &[Candidate<'_>], wish: &Wish<'_>) -> String {
+    pick(candidates.iter().copied(), wish).unwrap_err()
+}
+
+#[test]
+fn the_newest_version_wins_over_the_least_loaded() {
+    let old = worker(1);
+    let new = Candidate {
+        rank: 2,
+        sessions: 50,
+        ..worker(2)
+    };
+    assert_eq!(picked(&[old, new], &wish()), 2);
+    assert_eq!(picked(&[new, old], &wish()), 2);
+}
+
+#[test]
+fn load_is_seen_in_relation_to_capacity() {
+    let small = Candidate {
+        capacity: Some(10),
+        sessions: 2,
+        ..worker(1)
+    };
+    let large = Candidate {
+        capacity: Some(100),
+        sessions: 15,
+        ..worker(2)
+    };
+    assert_eq!(picked(&[small, large], &wish()), 2);
+}
+
+#[test]
+fn a_full_worker_is_passed_over_for_an_older_version() {
+    let full = Candidate {
+        rank: 2,
+        capacity: Some(3),
+        sessions: 3,
+        ..worker(2)
+    };
+    assert_eq!(picked(&[worker(1), full], &wish()), 1);
+    assert_eq!(refused(&[full], &wish()), "1 worker: 1 full");
+}
+
+#[test]
+fn ties_depend_on_the_session_alone_and_spread() {
+    let workers: Vec<_> = (1..=4).map(worker).collect();
+    let reversed: Vec<_> = workers.iter().rev().copied().collect();
+    let mut counts = [0_u32; 5];
+    for n in 0..400_u128 {
+        let wish = Wish {
+            session: SessionId(n << 60 | n),
+            ..wish()
+        };
+        let choice = picked(&workers, &wish);
+        assert_eq!(choice, picked(&reversed, &wish));
+        counts[usize::try_from(choice).unwrap()] += 1;
+    }
+    assert!(counts[1..].iter().all(|count| *count > 60), "{counts:?}");
+}
+
+#[test]
+fn a_worker_to_avoid_is_the_last_resort_unless_the_move_is_planned() {
+    let avoid = Wish {
+        avoid: Some(WorkerId(2)),
+        ..wish()
+    };
+    let busy = Candidate {
+        sessions: 900,
+        rank: 0,
+        ..worker(1)
+    };
+    assert_eq!(picked(&[busy, worker(2)], &avoid), 1);
+    assert_eq!(picked(&[worker(2)], &avoid), 2);
+    let planned = Wish {
+        planned: true,
+        ..avoid
+    };
+    assert_eq!(
+        refused(&[worker(2)], &planned),
+        "1 worker: 1 the one to leave"
+    );
+}
+
+#[test]
+fn suspects_are_kept_apart() {
+    let with_suspect = Candidate {
+        other_suspect: true,
+        ..worker(1)
+    };
+    let suspect = Wish {
+        suspect: true,
+        ..wish()
+    };
+    assert_eq!(picked(&[with_suspect], &wish()), 1);
+    assert_eq!(picked(&[with_suspect, worker(2)], &suspect), 2);
+    assert_eq!(
+        refused(&[with_suspect], &suspect),
+        "1 worker: 1 with another suspect session"
+    );
+}
+
+#[test]
+fn new_sessions_have_no_schema_to_read() {
+    let reads_nothing = Candidate {
+        reads: &[],
+        ..worker(1)
+    };
+    assert_eq!(
+        picked(
+            &[reads_nothing],
+            &Wish {
+                schema: 0,
+                ..wish()
+            }
+        ),
+        1
+    );
+}
+
+#[test]
+fn a_refusal_says_what_each_worker_lacks() {
+    let draining = |id| Candidate {
+        unfit: Some("draining"),
+        ..worker(id)
+    };
+    let wish = Wish {
+        schema: 4,
+        ..wish()
+    };
+    assert_eq!(
+        refused(&[draining(1), worker(2), draining(3)], &wish),
+        "3 workers: 1 cannot read schema 4, 2 draining"
+    );
+    assert_eq!(refused(&[], &wish), "no worker is known");
+}
+
+#[test]
+fn a_worker_tried_in_vain_is_not_tried_again() {
+    let tried = [WorkerId(1)];
+    let wish = Wish {
+        tried: &tried,
+        ..wish()
+    };
+    assert_eq!(picked(&[worker(1), worker(2)], &wish), 2);
+    assert_eq!(
+        refused(&[worker(1)], &wish),
+        "1 worker: 1 could not be reached"
+    );
+}

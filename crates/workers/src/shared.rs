@@ -1,0 +1,230 @@
+//! What all parts of a pool hold together: its settings, its roster, and news of changes.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use holdline_config::WorkerPool;
+use holdline_session::{Seek, SessionId, WorkerId};
+use holdline_telemetry::WorkerMetrics;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    connections::Connections,
+    link::LinkSettings,
+    roster::{
+        Leaving, Reserved, Roster,
+        entry::{About, Cause},
+    },
+    signals::Signals,
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) settings: WorkerPool,
+    /// Largest gRPC message in either direction, without its envelope.
+    pub(crate) required_message_bytes: u64,
+    pub(crate) metrics: WorkerMetrics,
+    roster: Mutex<Roster>,
+    changed: watch::Sender<()>,
+    closed: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        name: String,
+        settings: WorkerPool,
+        required_message_bytes: u64,
+        metrics: WorkerMetrics,
+    ) -> Self {
+        Self {
+            name,
+            settings,
+            required_message_bytes,
+            roster: Mutex::new(Roster::new(metrics.clone())),
+            metrics,
+            changed: watch::Sender::new(()),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn roster(&self) -> MutexGuard<'_, Roster> {
+        // A panic under the lock would be a bug of ours; calls must go on nonetheless.
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn link_settings(&self) -> LinkSettings {
+        LinkSettings {
+            connect_timeout: self.settings.connect_timeout,
+            keepalive_interval: self.settings.keepalive.interval,
+            keepalive_timeout: self.settings.keepalive.timeout,
+            stream_window: self.settings.stream_window.as_u32(),
+            connection_window: self.settings.connection_window.as_u32(),
+        }
+    }
+
+    /// Changes of who takes sessions and who must leave.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.changed.send_replace(());
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn described(&self, id: WorkerId, about: About, connections: Arc<Connections>) {
+        let address = connections.address();
+        let version = Arc::clone(&about.version);
+        self.roster()
+            .described(id, about, connections, Instant::now());
+        tracing::info!(pool = %self.name, worker = id.0, %address, %version, "worker ready");
+        self.changed.send_replace(());
+    }
+
+    pub(crate) fn incompatible(&self, id: WorkerId, about: About, why: String) {
+        self.metrics.incompatible.inc();
+        tracing::warn!(
+            pool = %self.name, worker = id.0, version = %about.version, %why,
+            "worker cannot be used"
+        );
+        self.roster().incompatible(id, about, why, Instant::now());
+    }
+
+    pub(crate) fn drain(&self, id: WorkerId, cause: Cause, within: Option<Duration>) {
+        if self.roster().drain(id, cause, within, Instant::now()) {
+            tracing::info!(
+                pool = %self.name, worker = id.0, cause = cause.as_str(), ?within,
+                "worker draining"
+            );
+        }
+        self.changed.send_replace(());
+    }
+
+    pub(crate) fn serves_again(&self, id: WorkerId) {
+        if self.roster().serves_again(id, Instant::now()) {
+            tracing::info!(pool = %self.name, worker = id.0, "worker ready again");
+            self.changed.send_replace(());
+        }
+    }
+
+    pub(crate) fn lost(&self, id: WorkerId, cause: String) {
+        let sessions = self.roster().lost(id, cause.clone(), Instant::now());
+        tracing::info!(pool = %self.name, worker = id.0, %cause, sessions, "worker lost");
+        self.changed.send_replace(());
+    }
+
+    /// A place with a suitable worker, taken in the same moment.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        session: SessionId,
+        seek: &Seek,
+        tried: &[WorkerId],
+    ) -> Result<Place, String> {
+        let reserved = self
+            .roster()
+            .reserve(session, seek, tried, Instant::now())?;
+        Ok(Place {
+            shared: Arc::clone(self),
+            session,
+            reserved,
+        })
+    }
+
+    pub(crate) fn leaving(&self, id: WorkerId) -> Option<Leaving> {
+        self.roster().leaving(id, Instant::now())
+    }
+
+    pub(crate) fn move_one(&self, id: WorkerId) -> bool {
+        self.roster().move_one(id, Instant::now())
+    }
+
+    fn failed(self: &Arc<Self>, worker: WorkerId, session: SessionId) {
+        let eject = self.settings.eject;
+        if !self
+            .roster()
+            .failed(worker, session, Instant::now(), &eject)
+        {
+            return;
+        }
+        self.metrics.ejected("sessions_failed");
+        tracing::warn!(
+            pool = %self.name, worker = worker.0, sessions = eject.sessions, within = ?eject.within,
+            "worker set aside: attachments of several sessions failed"
+        );
+        let shared = Arc::clone(self);
+        // Bounded: a worker that is set aside is not set aside again before this is over.
+        tokio::spawn(async move {
+            tokio::time::sleep(eject.r#for).await;
+            shared.roster().readmitted(worker, Instant::now());
+            shared.changed.send_replace(());
+        });
+    }
+}
+
+/// A place with a worker, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    session: SessionId,
+    reserved: Reserved,
+}
+
+impl Place {
+    pub(crate) fn worker(&self) -> WorkerId {
+        self.reserved.worker
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.reserved.version
+    }
+
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.reserved.connections
+    }
+
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.reserved.signals
+    }
+
+    /// The session was handed over to the worker: from now on it can be told to leave.
+    pub(crate) fn attached(&self) {
+        let Reserved { worker, place, .. } = self.reserved;
+        if self.shared.roster().attached(worker, place) {
+            self.shared.changed.send_replace(());
+        }
+    }
+
+    /// The worker failed this session.
+    pub(crate) fn failed(&self) {
+        self.shared.failed(self.reserved.worker, self.session);
+    }
+
+    /// The worker said on this stream that it drains.
+    pub(crate) fn draining(&self, within: Option<Duration>) {
+        self.shared
+            .drain(self.reserved.worker, Cause::Message, within);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Reserved { worker, place, .. } = self.reserved;
+        let mut roster = self.shared.roster();
+        roster.release(worker, place);
+        let leaving = roster.leaving(worker, Instant::now()).is_some();
+        drop(roster);
+        if leaving {
+            self.shared.changed.send_replace(());
+        }
+    }
+}
