@@ -1,19 +1,29 @@
 //! Outbound legs: from an upstream's name to an open WebSocket.
 
+mod connect;
+mod target;
+mod trust;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    sync::Arc,
 };
 
-use holdline_config::Upstream;
+use holdline_config::{Upstream, UpstreamProfile};
 use holdline_session::{Attributes, Close};
-use holdline_telemetry::Metrics;
+use holdline_telemetry::{LegKind, LegMetrics, Metrics};
+use tokio::time::Instant;
 
-use crate::{LegSocket, SetupError};
+use self::{connect::connect, target::Target, trust::Trust};
+use crate::{LegSocket, SetupError, errors::DialError, profile::Profile, socket::LegSettings};
 
 /// Dials upstreams by name. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Dialer {}
+pub struct Dialer {
+    targets: Arc<BTreeMap<String, Arc<Target>>>,
+    metrics: Arc<LegMetrics>,
+}
 
 impl Dialer {
     /// Makes everything ready that does not depend on the call: URLs, headers, trust anchors.
@@ -24,33 +34,105 @@ impl Dialer {
         upstreams: &BTreeMap<String, Upstream>,
         metrics: &Metrics,
     ) -> Result<Self, SetupError> {
-        let _ = (upstreams, metrics);
-        Ok(Self {})
+        let mut trust = Trust::default();
+        let mut targets = BTreeMap::new();
+        for (name, upstream) in upstreams {
+            targets.insert(
+                name.clone(),
+                Arc::new(Target::new(name, upstream, &mut trust)?),
+            );
+        }
+        Ok(Self {
+            targets: Arc::new(targets),
+            metrics: Arc::new(metrics.legs.clone()),
+        })
     }
 
     /// Resolves, connects, does TLS and the WebSocket upgrade, all within the upstream's
     /// `connect_timeout`. Returns the open socket and what is known of it: `upstream`, `profile`,
     /// and for `openai-realtime` `model` and `request_id` where there are such.
     ///
-    /// Of `attributes` the profile `openai-realtime` takes `model`, in place of the one in the URL.
+    /// Of `attributes` the profile `openai-realtime` takes `model`, in place of the one in the URL;
+    /// nothing else is looked at.
     ///
     /// Cancel safe: dropping the future drops the connection.
     ///
     /// # Errors
     /// A [`Close`] with code 0 and `dial_failed`, saying what failed and whose fault it was; never
-    /// anything of the key.
+    /// anything of the key. OpenAI checks the key only after the upgrade: a bad one is a leg that
+    /// closes with code 3000 at once.
     pub fn dial(
         &self,
         upstream: &str,
         attributes: &Attributes,
     ) -> impl Future<Output = Result<(LegSocket, Attributes), Close>> + Send + use<> {
-        let _ = (upstream, attributes);
-        std::future::pending()
+        let target = self.targets.get(upstream).cloned();
+        let metrics = Arc::clone(&self.metrics);
+        let name = upstream.to_owned();
+        let model = attributes.get("model").cloned();
+        async move {
+            let started = Instant::now();
+            let dialled = match target {
+                Some(target) => open(&target, &name, model.as_deref(), &metrics).await,
+                None => Err(DialError::Unknown),
+            };
+            match dialled {
+                Ok(open) => {
+                    metrics
+                        .dial_seconds
+                        .observe(started.elapsed().as_secs_f64());
+                    Ok(open)
+                }
+                Err(error) => {
+                    tracing::warn!(upstream = name, why = error.as_str(), %error, "dial failed");
+                    metrics.dial_failed(error.as_str());
+                    Err(error.into_close())
+                }
+            }
+        }
     }
 
     /// The names that can be dialled.
     #[must_use]
     pub fn upstreams(&self) -> BTreeSet<String> {
-        BTreeSet::new()
+        self.targets.keys().cloned().collect()
     }
+}
+
+async fn open(
+    target: &Target,
+    name: &str,
+    model: Option<&str>,
+    metrics: &Arc<LegMetrics>,
+) -> Result<(LegSocket, Attributes), DialError> {
+    let request = target.request(model)?;
+    let model = target::model_of(request.uri()).map(str::to_owned);
+    let (web_socket, response) = connect(target, request).await?;
+
+    let mut attributes = Attributes::from([
+        ("upstream".to_owned(), name.to_owned()),
+        ("profile".to_owned(), target.profile_name().to_owned()),
+    ]);
+    if target.settings.profile == UpstreamProfile::OpenaiRealtime {
+        attributes.extend(model.map(|model| ("model".to_owned(), model)));
+        let id = response
+            .headers()
+            .get("x-request-id")
+            .and_then(|id| id.to_str().ok());
+        let id = id.filter(|id| id.len() <= 128);
+        attributes.extend(id.map(|id| ("request_id".to_owned(), id.to_owned())));
+    }
+    let settings = LegSettings {
+        profile: match target.settings.profile {
+            UpstreamProfile::OpenaiRealtime => Profile::OpenaiRealtime,
+            UpstreamProfile::Raw => Profile::Raw,
+        },
+        kind: LegKind::Model,
+        max_frame: target.settings.max_frame.as_usize(),
+        idle_timeout: target.settings.idle_timeout,
+        ping_interval: target.settings.ping_interval,
+        metrics: Arc::clone(metrics),
+        slot: None,
+    };
+    Ok((LegSocket::new(web_socket, settings), attributes))
 }

@@ -1,12 +1,32 @@
 //! Inbound legs: from a bound listener to calls whose carrier has proved itself.
 
-use std::{future::Future, net::IpAddr, sync::Arc};
+mod connection;
+mod forwarded;
+mod route;
+mod upgrade;
 
-use holdline_config::{Listener, Route};
-use holdline_telemetry::Metrics;
-use tokio::{net::TcpListener, sync::Semaphore};
+use std::{
+    fmt,
+    future::{Future, pending},
+    net::IpAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use crate::{Gate, LegSocket, Permit, SetupError};
+use holdline_config::Listener;
+use holdline_telemetry::{LegMetrics, Metrics};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
+
+pub use self::route::RouteRuntime;
+use crate::{Gate, LegSocket, Permit, SetupError, tls::ListenerTls};
+
+/// Pause after an `accept` that failed, most likely for want of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// What is done with a call: called once for each, from the connection's own task. Must not block.
 pub type OnCall = dyn Fn(IncomingCall) + Send + Sync;
@@ -27,23 +47,17 @@ pub struct IncomingCall {
     pub permit: Permit,
 }
 
-/// A route, ready to serve.
-#[derive(Debug)]
-pub struct RouteRuntime {
-    settings: Route,
-}
-
-impl RouteRuntime {
-    /// The route as configured.
-    #[must_use]
-    pub fn settings(&self) -> &Route {
-        &self.settings
-    }
-}
-
 /// A listener, ready to serve.
-#[derive(Debug)]
-pub struct ListenerRuntime {}
+pub struct ListenerRuntime {
+    settings: Listener,
+    routes: Vec<Arc<RouteRuntime>>,
+    tls: Option<ListenerTls>,
+    /// Handshakes in flight, of all listeners together.
+    handshakes: Arc<Semaphore>,
+    /// Connections of this listener that may become or are calls.
+    connections: Arc<Semaphore>,
+    metrics: Arc<LegMetrics>,
+}
 
 impl ListenerRuntime {
     /// Makes ready what `settings` asks for. `handshakes` bounds the handshakes in flight of all
@@ -56,13 +70,36 @@ impl ListenerRuntime {
         handshakes: Arc<Semaphore>,
         metrics: &Metrics,
     ) -> Result<Self, SetupError> {
-        let _ = (settings, handshakes, metrics);
-        Ok(Self {})
+        let connections = usize::try_from(settings.max_connections).unwrap_or(usize::MAX);
+        Ok(Self {
+            routes: settings
+                .routes
+                .iter()
+                .map(|route| RouteRuntime::new(route).into())
+                .collect(),
+            tls: settings.tls.as_ref().map(ListenerTls::load).transpose()?,
+            handshakes,
+            connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            metrics: Arc::new(metrics.legs.clone()),
+            settings: settings.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for ListenerRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerRuntime")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
 /// Accepts callers until `shutdown` resolves, then lets handshakes in flight come to their end,
-/// which takes at most `handshake_timeout`. Calls already handed to `on_call` are not touched.
+/// which takes at most `handshake_timeout`. Calls already handed to `on_call` are not touched: an
+/// HTTP server's graceful end knows nothing of upgraded connections.
+///
+/// At `limits.handshakes` connections wait in the kernel's queue; at `max_connections` they are
+/// answered with 503, so that the carrier can go on to its next instruction at once.
 ///
 /// Cancel safe: dropping the future stops accepting and drops handshakes in flight.
 pub async fn serve(
@@ -72,6 +109,50 @@ pub async fn serve(
     gate: Arc<dyn Gate>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let _ = (listener, runtime, on_call, gate);
-    shutdown.await;
+    let mut shutdown = pin!(shutdown);
+    let mut watch = pin!(async {
+        match &runtime.tls {
+            Some(tls) => tls.watch(&runtime.metrics).await,
+            None => pending().await,
+        }
+    });
+    let mut handshakes = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            () = &mut watch => break,
+            Some(_) = handshakes.join_next() => {}
+            (tcp, peer, permit) = accept(&listener, &runtime) => {
+                let (runtime, on_call, gate) = (runtime.clone(), on_call.clone(), gate.clone());
+                handshakes.spawn(async move {
+                    let _permit = permit;
+                    connection::serve(tcp, peer, runtime, on_call, gate).await;
+                });
+            }
+        }
+    }
+    drop(listener);
+    while handshakes.join_next().await.is_some() {}
+}
+
+/// The next connection, once there is room for its handshake. Cancel safe.
+async fn accept(
+    listener: &TcpListener,
+    runtime: &ListenerRuntime,
+) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = runtime.handshakes.clone().acquire_owned().await else {
+            return pending().await; // Closed by its owner: nothing more is accepted.
+        };
+        match listener.accept().await {
+            Ok((tcp, peer)) => return (tcp, peer.ip().to_canonical(), permit),
+            Err(error) => {
+                drop(permit);
+                let listener = runtime.settings.name.as_str();
+                tracing::warn!(listener, %error, "cannot accept; trying again");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
 }

@@ -1,0 +1,75 @@
+//! Whose certificates an outbound leg trusts.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use crate::SetupError;
+
+/// The system's trust anchors, loaded when the first upstream needs them.
+#[derive(Default)]
+pub(super) struct Trust {
+    system: Option<RootCertStore>,
+}
+
+impl Trust {
+    /// TLS for one upstream: the system's anchors, and those of `ca` besides.
+    pub(super) fn client(
+        &mut self,
+        upstream: &str,
+        ca: Option<&Path>,
+    ) -> Result<Arc<ClientConfig>, SetupError> {
+        let mut roots = self.system.get_or_insert_with(system_roots).clone();
+        if let Some(path) = ca {
+            add_file(&mut roots, path)?;
+        }
+        let failed = |what: String| SetupError::Upstream {
+            upstream: upstream.to_owned(),
+            what,
+        };
+        if roots.is_empty() {
+            let what =
+                "this machine has no trusted certificates; install ca-certificates or set `ca`";
+            return Err(failed(what.to_owned()));
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn system_roots() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "some system certificates cannot be loaded");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    roots
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
+    let pem = std::fs::read(path).map_err(|source| SetupError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| SetupError::file(path, error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| SetupError::file(path, error.to_string()))?;
+    }
+    if roots.len() == before {
+        return Err(SetupError::file(path, "holds no PEM certificate"));
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! One accepted connection, until it is a call or is gone.
+
+use std::{
+    convert::Infallible,
+    future::ready,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use holdline_telemetry::{LegKind, LegMetrics};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+
+use super::{
+    IncomingCall, ListenerRuntime, OnCall, forwarded,
+    upgrade::{Admitted, accepted, admit, refused},
+};
+use crate::{
+    Gate, LegSocket,
+    errors::{HandshakeError, Refused},
+    socket::{LegSettings, web_socket_config},
+    stream::Stream,
+};
+
+/// Bytes of request line and headers. Twilio's request has about 400.
+const HEADER_BYTES: usize = 16 << 10;
+/// Header lines.
+const HEADERS: usize = 64;
+
+/// A request that got its 101, and the connection to come.
+struct Promised {
+    admitted: Admitted,
+    peer: IpAddr,
+    upgrade: OnUpgrade,
+}
+
+/// Counts a connection until it is dropped, and keeps its place below `max_connections`.
+struct Connection {
+    place: Option<OwnedSemaphorePermit>,
+    metrics: Arc<LegMetrics>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
+    }
+}
+
+/// Does TLS and HTTP within `handshake_timeout`, and hands the call over if it comes to one.
+pub(super) async fn serve(
+    tcp: TcpStream,
+    peer: IpAddr,
+    runtime: Arc<ListenerRuntime>,
+    on_call: Arc<OnCall>,
+    gate: Arc<dyn Gate>,
+) {
+    let metrics = Arc::clone(&runtime.metrics);
+    metrics.connections.inc();
+    let connection = Connection {
+        place: Arc::clone(&runtime.connections).try_acquire_owned().ok(),
+        metrics: Arc::clone(&metrics),
+    };
+    metrics.handshakes.inc();
+    let deadline = Instant::now() + runtime.settings.handshake_timeout;
+    let shaken = handshake(tcp, peer, &runtime, connection.place.is_some(), &*gate);
+    let shaken = timeout_at(deadline, Box::pin(shaken)).await;
+    metrics.handshakes.dec();
+
+    let listener = runtime.settings.name.as_str();
+    match shaken.unwrap_or(Err(HandshakeError::Timeout)) {
+        Ok(Some((admitted, peer, web_socket))) => {
+            metrics.upgrades_accepted.inc();
+            let Admitted {
+                route,
+                path,
+                permit,
+                ..
+            } = admitted;
+            let settings = LegSettings {
+                profile: route.profile(),
+                kind: LegKind::Caller,
+                max_frame: route.settings().max_frame.as_usize(),
+                idle_timeout: route.settings().idle_timeout,
+                ping_interval: None,
+                metrics,
+                slot: Some(Box::new(connection)),
+            };
+            let socket = LegSocket::new(web_socket, settings);
+            on_call(IncomingCall {
+                route,
+                peer,
+                path,
+                socket,
+                permit,
+            });
+        }
+        // Refused, and said so where it was decided.
+        Ok(None) => {}
+        Err(error) => {
+            metrics.upgrade_refused(error.as_str());
+            match error {
+                // What a load balancer's TCP check looks like.
+                HandshakeError::Gone => tracing::debug!(listener, %peer, %error, "no upgrade"),
+                _ => tracing::info!(listener, %peer, why = error.as_str(), %error, "no upgrade"),
+            }
+        }
+    }
+}
+
+type Shaken = Option<(Admitted, IpAddr, WebSocketStream<Stream>)>;
+
+async fn handshake(
+    tcp: TcpStream,
+    peer: IpAddr,
+    runtime: &ListenerRuntime,
+    room: bool,
+    gate: &dyn Gate,
+) -> Result<Shaken, HandshakeError> {
+    // Frames are small and late ones are worthless: never wait to fill a segment.
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+    let stream = match &runtime.tls {
+        None => Stream::Tcp(tcp),
+        Some(tls) => {
+            let tls = tls
+                .acceptor()
+                .accept(tcp)
+                .await
+                .map_err(HandshakeError::Tls)?;
+            Stream::Tls(Box::new(tls.into()))
+        }
+    };
+    let Some(Promised {
+        admitted,
+        peer,
+        upgrade,
+    }) = http(stream, peer, runtime, room, gate).await?
+    else {
+        return Ok(None);
+    };
+    let upgraded = upgrade.await.map_err(HandshakeError::Http)?;
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else {
+        return Err(HandshakeError::Gone); // Not to be: the connection was made of this type above.
+    };
+    // Frames may have come right behind the request.
+    let read_ahead = parts.read_buf.to_vec();
+    let config = web_socket_config(admitted.route.settings().max_frame.as_usize());
+    let stream = parts.io.into_inner();
+    let web_socket =
+        WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(config)).await;
+    Ok(Some((admitted, peer, web_socket)))
+}
+
+/// Serves HTTP until a request is admitted, or refused: every refusal closes the connection.
+async fn http(
+    stream: Stream,
+    peer: IpAddr,
+    runtime: &ListenerRuntime,
+    room: bool,
+    gate: &dyn Gate,
+) -> Result<Option<Promised>, HandshakeError> {
+    let promised = Mutex::new(None);
+    let asked = Mutex::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
+        *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let (response, promise) = answer(request, peer, runtime, room, gate);
+        if promise.is_some() {
+            *promised.lock().unwrap_or_else(PoisonError::into_inner) = promise;
+        }
+        ready(Ok::<_, Infallible>(response))
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(runtime.settings.handshake_timeout)
+        .max_buf_size(HEADER_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    let promised = promised
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let asked = asked.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match served {
+        Ok(()) if asked => Ok(promised),
+        Ok(()) => Err(HandshakeError::Gone),
+        Err(_) if asked => Ok(None),
+        Err(error) if error.is_parse() => Err(HandshakeError::Http(error)),
+        Err(error) if error.is_timeout() => Err(HandshakeError::Timeout),
+        Err(_) => Err(HandshakeError::Gone),
+    }
+}
+
+fn answer(
+    mut request: Request<Incoming>,
+    peer: IpAddr,
+    runtime: &ListenerRuntime,
+    room: bool,
+    gate: &dyn Gate,
+) -> (Response<Full<Bytes>>, Option<Promised>) {
+    let peer = forwarded::client(&runtime.settings, peer, request.headers());
+    match admit(runtime, &request, room, gate) {
+        Ok(admitted) => {
+            let response = accepted(&admitted.accept);
+            let upgrade = hyper::upgrade::on(&mut request);
+            (
+                response,
+                Some(Promised {
+                    admitted,
+                    peer,
+                    upgrade,
+                }),
+            )
+        }
+        Err(why) => {
+            report(
+                &runtime.settings.name,
+                peer,
+                request.uri().path(),
+                why,
+                &runtime.metrics,
+            );
+            (refused(why), None)
+        }
+    }
+}
+
+/// One line and one count for each refusal.
+fn report(listener: &str, peer: IpAddr, path: &str, why: Refused, metrics: &LegMetrics) {
+    metrics.upgrade_refused(why.as_str());
+    let status = why.status().as_u16();
+    let shown = &path[..path.floor_char_boundary(256)];
+    if let Refused::Signature(error) = why {
+        metrics.signature_failed(error.as_str());
+        let error = error.as_str();
+        tracing::warn!(listener, %peer, path = shown, status, error, "upgrade refused: signature");
+    } else {
+        let why = why.as_str();
+        tracing::info!(listener, %peer, path = shown, status, why, "upgrade refused");
+    }
+}
