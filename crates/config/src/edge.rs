@@ -2,66 +2,98 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-/// What the edge does upon SIGTERM.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Drain {
-    /// How long calls are still accepted while `/readyz` already fails.
-    pub lame_duck: Duration,
-    /// Calls that still live so long after SIGTERM are closed.
-    pub deadline: Duration,
-    /// So long before the deadline workers are told.
-    pub notice: Duration,
-    /// `Retry-After` of refused upgrades.
-    pub retry_after: Duration,
+use crate::{
+    defaults,
+    reader::At,
+    section::section,
+    shape::{Purpose, words},
+};
+
+/// Longest time of a drain: a day of calls.
+const DRAIN_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+section! {
+    /// What the edge does upon SIGTERM.
+    #[derive(Copy)]
+    pub struct Drain: Default {
+        /// How long calls are still accepted while `/readyz` already fails.
+        pub lame_duck: Duration [Duration::ZERO..=DRAIN_MAX] = defaults::LAME_DUCK,
+        /// Calls that still live so long after SIGTERM are closed.
+        pub deadline: Duration [Duration::ZERO..=DRAIN_MAX] = defaults::DEADLINE,
+        /// So long before the deadline workers are told.
+        pub notice: Duration [Duration::ZERO..=DRAIN_MAX] = defaults::NOTICE,
+        /// `Retry-After` of refused upgrades, in whole seconds.
+        pub retry_after: Duration [Duration::from_secs(1)..=DRAIN_MAX] = defaults::RETRY_AFTER,
+    }
+    checked by check_drain
 }
 
-/// Bounds of the whole edge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Most sessions at once.
-    pub sessions: u32,
-    /// Most handshakes (TLS and upgrade) in flight.
-    pub handshakes: u32,
+fn check_drain(at: &At<'_>, drain: Option<&Drain>) {
+    let Some(drain) = drain else { return };
+    let place = |key| at.get(key).unwrap_or_else(|| at.clone());
+    if drain.notice > drain.deadline {
+        place("notice").wrong("`notice` must not be longer than `deadline`");
+    }
+    if drain.lame_duck > drain.deadline {
+        place("lame_duck").wrong("`lame_duck` must not be longer than `deadline`");
+    }
 }
 
-/// The operator's HTTP port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Admin {
-    /// IP address and port to listen on.
-    pub address: SocketAddr,
+section! {
+    /// Bounds of the whole edge.
+    #[derive(Copy)]
+    pub struct Limits: Default {
+        /// Most sessions at once; further callers are refused with 503.
+        pub sessions: u32 = defaults::SESSIONS,
+        /// Most handshakes (TLS and upgrade) in flight; further ones wait.
+        pub handshakes: u32 = defaults::HANDSHAKES,
+    }
 }
 
-/// What is logged, and how.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Log {
-    /// One JSON object a line, or text for people.
-    pub format: LogFormat,
-    /// Least level; `RUST_LOG` overrides it.
-    pub level: LogLevel,
-    /// Whether what callers say and send (transcripts, digits, parameters) may be logged.
-    pub content: bool,
+section! {
+    /// The operator's HTTP port: liveness, readiness, metrics, sessions.
+    #[derive(Copy)]
+    pub struct Admin: Default {
+        /// IP address and port to listen on.
+        pub address: SocketAddr [Purpose::Listen] = defaults::ADMIN_ADDRESS,
+    }
 }
 
-/// The form of log lines.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Text for people.
-    Text,
+section! {
+    /// What is logged, and how. Logs go to standard error.
+    #[derive(Copy)]
+    pub struct Log: Default {
+        /// `json`, one object a line, or `text` for people.
+        pub format: LogFormat = defaults::LOG_FORMAT,
+        /// Least level: `error`, `warn`, `info`, `debug` or `trace`; `RUST_LOG` overrides it.
+        pub level: LogLevel = defaults::LOG_LEVEL,
+        /// Whether what callers say and send (transcripts, digits, parameters) may be logged.
+        pub content: bool = defaults::LOG_CONTENT,
+    }
 }
 
-/// The least level that is logged.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum LogLevel {
-    /// A person must act.
-    Error,
-    /// What one would be woken for.
-    Warn,
-    /// A call or a worker changed its fate.
-    Info,
-    /// Decisions.
-    Debug,
-    /// Every frame.
-    Trace,
+words! {
+    /// The form of log lines.
+    pub enum LogFormat {
+        /// One JSON object a line.
+        Json = "json",
+        /// Text for people.
+        Text = "text",
+    }
+}
+
+words! {
+    /// The least level that is logged.
+    pub enum LogLevel {
+        /// A person must act.
+        Error = "error",
+        /// What one would be woken for.
+        Warn = "warn",
+        /// A call or a worker changed its fate.
+        Info = "info",
+        /// Decisions.
+        Debug = "debug",
+        /// Every frame.
+        Trace = "trace",
+    }
 }

@@ -4,71 +4,126 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::{ByteSize, Signature};
+use crate::{
+    ByteSize, Signature, defaults,
+    reader::At,
+    section::section,
+    shape::{Purpose, words},
+    text,
+};
 
-/// One address that accepts callers.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Listener {
-    /// Name of this listener in logs; unique.
-    pub name: String,
-    /// IP address and port to listen on.
-    pub address: SocketAddr,
-    /// Most TCP connections at once; more are left in the kernel's queue.
-    pub max_connections: u32,
-    /// Longest time from the accepted connection to the upgrade, TLS included.
-    pub handshake_timeout: Duration,
-    /// Peers whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// TLS on this listener.
-    pub tls: Option<Tls>,
-    /// What is served here. At least one.
-    pub routes: Vec<Route>,
+section! {
+    /// One address that accepts callers.
+    pub struct Listener {
+        /// Name of this listener in logs; unique.
+        pub name: String [&text::NAME],
+        /// IP address and port to listen on.
+        pub address: SocketAddr [Purpose::Listen],
+        /// Most TCP connections at once; more are left in the kernel's queue.
+        pub max_connections: u32 = defaults::MAX_CONNECTIONS,
+        /// Longest time from the accepted connection to the upgrade, TLS included.
+        pub handshake_timeout: Duration = defaults::HANDSHAKE_TIMEOUT,
+        /// Peers whose `X-Forwarded-For` is believed, as networks.
+        pub trusted_proxies: Vec<IpNet> = Vec::new(),
+        /// TLS on this listener; `off` where a proxy in front ends it.
+        pub tls: Option<Tls> = None,
+        /// Paths that are served here.
+        pub routes: Vec<Route> [1..=256],
+    }
+    checked by check_listener
 }
 
-/// Certificate and key of a listener, loaded again when the files change.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Tls {
-    /// PEM file with the certificate chain.
-    pub certificate: PathBuf,
-    /// PEM file with the private key.
-    pub key: PathBuf,
+fn check_listener(at: &At<'_>, _: Option<&Listener>) {
+    if let Some(routes) = at.get("routes") {
+        routes.check_unique("path");
+    }
 }
 
-/// One path and what becomes of calls that arrive on it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Route {
-    /// Exact path, or a prefix that ends in `/*`; unique within a listener.
-    pub path: String,
-    /// The caller's dialect.
-    pub profile: CallerProfile,
-    /// How long a `twilio` caller may take until its `start` message.
-    pub start_timeout: Duration,
-    /// A caller silent for so long is closed; `off` for never.
-    pub idle_timeout: Option<Duration>,
-    /// Largest WebSocket message taken from a caller.
-    pub max_frame: ByteSize,
-    /// How `X-Twilio-Signature` is checked; none: not at all.
-    pub signature: Option<Signature>,
-    /// Outbound legs that are dialled as soon as the caller's socket is accepted.
-    pub legs: Vec<DialledLeg>,
-    /// The pool of workers that serves these calls.
-    pub workers: String,
+section! {
+    /// Certificate and key of a listener, loaded again when the files change.
+    pub struct Tls {
+        /// PEM file with the certificate chain.
+        pub certificate: PathBuf,
+        /// PEM file with the private key.
+        pub key: PathBuf,
+    }
 }
 
-/// A leg that the edge dials by itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DialledLeg {
-    /// Name of the leg within the session.
-    pub name: String,
-    /// Name of the upstream.
-    pub upstream: String,
+section! {
+    /// One path and what becomes of calls that arrive on it.
+    pub struct Route {
+        /// Exact path, or a prefix that ends in `/*`; unique within a listener.
+        pub path: String [&text::ROUTE],
+        /// The caller's dialect: `twilio` or `raw`.
+        pub profile: CallerProfile,
+        /// How long a `twilio` caller may take until its `start` message.
+        pub start_timeout: Duration = defaults::START_TIMEOUT,
+        /// A caller silent for so long is closed; `off` for never.
+        pub idle_timeout: Option<Duration> = defaults::CALLER_IDLE_TIMEOUT,
+        /// Largest WebSocket message taken from a caller.
+        pub max_frame: ByteSize [ByteSize::bytes(1)..=ByteSize::mib(64)] = defaults::CALLER_MAX_FRAME,
+        /// How `X-Twilio-Signature` is checked. A `twilio` route must say it, if only `off`.
+        pub signature: Option<Signature> = None,
+        /// Outbound legs that are dialled as soon as the caller's socket is accepted.
+        pub legs: Vec<DialledLeg> [0..=63] = Vec::new(),
+        /// The pool of workers that serves these calls, by its name in `workers`.
+        pub workers: String [&text::POOL],
+    }
+    checked by check_route
 }
 
-/// What the edge knows of a caller's dialect.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum CallerProfile {
-    /// Twilio Media Streams.
-    Twilio,
-    /// Any WebSocket client; nothing is read out of its messages.
-    Raw,
+fn check_route(at: &At<'_>, route: Option<&Route>) {
+    let profile = at.get("profile").and_then(|profile| profile.text());
+    if profile == Some(CallerProfile::Twilio.as_str()) && !at.has("signature") {
+        at.wrong(
+            "lacks `signature`: without it anybody may place calls; write \
+             `signature: {public_url: ..., auth_token: {env: TWILIO_AUTH_TOKEN}}`, or `signature: off` \
+             where something in front checks it",
+        );
+    }
+    if let Some(legs) = at.get("legs") {
+        legs.check_unique("name");
+    }
+    let Some(route) = route else { return };
+    if let (Some(signature), Some(place)) = (&route.signature, at.get("signature")) {
+        check_signed_route(&place, route, signature);
+    }
+}
+
+fn check_signed_route(at: &At<'_>, route: &Route, signature: &Signature) {
+    if route.profile != CallerProfile::Twilio {
+        at.wrong("only a `twilio` route can be signed: write `signature: off`");
+        return;
+    }
+    let Some(url) = at.get("public_url") else {
+        return;
+    };
+    match (
+        route.path.ends_with("/*"),
+        signature.public_url.ends_with("/*"),
+    ) {
+        (true, false) => url.wrong("must end in `/*`, as the route's path does"),
+        (false, true) => url.wrong("must not end in `/*`: the route's path is exact"),
+        _ => {}
+    }
+}
+
+section! {
+    /// A leg that the edge dials by itself.
+    pub struct DialledLeg {
+        /// Name of the leg within the session.
+        pub name: String [&text::LEG],
+        /// Name of the upstream, in `upstreams`.
+        pub upstream: String [&text::UPSTREAM],
+    }
+}
+
+words! {
+    /// What the edge knows of a caller's dialect.
+    pub enum CallerProfile {
+        /// Twilio Media Streams.
+        Twilio = "twilio",
+        /// Any WebSocket client; nothing is read out of its messages.
+        Raw = "raw",
+    }
 }

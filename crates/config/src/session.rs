@@ -2,112 +2,165 @@
 
 use std::time::Duration;
 
-use crate::ByteSize;
+use crate::{ByteSize, defaults, reader::At, section::section};
 
-/// Bounds and waits of one session.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SessionSettings {
-    /// What is kept to replay.
-    pub log: LogLimits,
+section! {
+    /// Bounds and waits of one session.
+    pub struct SessionSettings: Default {
+        /// What is kept to replay.
+        pub log: LogLimits = LogLimits::default(),
+        /// What is delivered to a worker beyond its last commit.
+        pub window: Window = Window::default(),
+        /// What a worker may keep.
+        pub state: StateLimits = StateLimits::default(),
+        /// Largest message to a worker, save one single larger frame.
+        pub message_bytes: ByteSize [ByteSize::kib(1)..=ByteSize::mib(64)] = defaults::MESSAGE_BYTES,
+        /// Timers that a worker may set.
+        pub timers: Timers = Timers::default(),
+        /// Most commands in one commit.
+        pub commands: u32 = defaults::COMMANDS,
+        /// Most legs open at once, the caller among them.
+        pub legs: u32 [1..=64] = defaults::LEGS,
+        /// Above this many unwritten bytes of a leg, commits that write to it wait.
+        pub leg_high: ByteSize = defaults::LEG_HIGH,
+        /// A leg over `leg_high` for this long without a byte written is closed.
+        pub write_timeout: Duration = defaults::WRITE_TIMEOUT,
+        /// What a closing leg may take to write what is queued.
+        pub close_timeout: Duration = defaults::CLOSE_TIMEOUT,
+        /// How long an offer to a worker may stay unanswered.
+        pub offer_timeout: Duration = defaults::OFFER_TIMEOUT,
+        /// How long a release may stay unanswered.
+        pub release_timeout: Duration = defaults::RELEASE_TIMEOUT,
+        /// How long delivered inputs may be outstanding with no commit advancing.
+        pub progress_timeout: Duration = defaults::PROGRESS_TIMEOUT,
+        /// Waits between searches for a worker.
+        pub seek: Seek = Seek::default(),
+        /// What happens while no worker can be had.
+        pub hold: Hold = Hold::default(),
+        /// Losses of a worker without progress after which a session ends.
+        pub poison_limit: u32 = defaults::POISON_LIMIT,
+        /// What happens when the caller's socket is lost.
+        pub resume: Resume = Resume::default(),
+        /// How long the last input may stay uncommitted.
+        pub end_timeout: Duration = defaults::END_TIMEOUT,
+    }
+    checked by check_session
+}
+
+fn check_session(at: &At<'_>, session: Option<&SessionSettings>) {
+    let Some(session) = session else { return };
+    let window = at.get("window").unwrap_or_else(|| at.clone());
+    if session.window.bytes > session.log.bytes {
+        let (window_bytes, log_bytes) = (session.window.bytes, session.log.bytes);
+        window.wrong(format!(
+            "`window.bytes` ({window_bytes}) must not exceed `log.bytes` ({log_bytes}): what was delivered is kept to replay"
+        ));
+    }
+    if session.window.inputs > session.log.frames {
+        let (inputs, frames) = (session.window.inputs, session.log.frames);
+        window.wrong(format!(
+            "`window.inputs` ({inputs}) must not exceed `log.frames` ({frames}): what was delivered is kept to replay"
+        ));
+    }
+}
+
+section! {
+    /// What is kept to replay. At a limit the oldest caller media gives way.
+    #[derive(Copy)]
+    pub struct LogLimits: Default {
+        /// Most payload bytes.
+        pub bytes: ByteSize = defaults::LOG_BYTES,
+        /// Most frames.
+        pub frames: u32 = defaults::LOG_FRAMES,
+        /// Greatest age of caller media.
+        pub age: Duration = defaults::LOG_AGE,
+        /// Above this share of `bytes`, in percent, outbound legs are no longer read.
+        pub pause_percent: u8 [1..=100] = defaults::PAUSE_PERCENT,
+    }
+}
+
+section! {
     /// What is delivered to a worker beyond its last commit.
-    pub window: Window,
+    #[derive(Copy)]
+    pub struct Window: Default {
+        /// Most inputs.
+        pub inputs: u32 = defaults::WINDOW_INPUTS,
+        /// Most payload bytes, save one single larger frame.
+        pub bytes: ByteSize = defaults::WINDOW_BYTES,
+    }
+}
+
+section! {
     /// What a worker may keep.
-    pub state: StateLimits,
-    /// Largest message to a worker, save one single larger frame.
-    pub message_bytes: ByteSize,
+    #[derive(Copy)]
+    pub struct StateLimits: Default {
+        /// Sum of all keys and values.
+        pub bytes: ByteSize = defaults::STATE_BYTES,
+        /// Most keys.
+        pub keys: u32 = defaults::STATE_KEYS,
+        /// Longest key.
+        pub key_bytes: ByteSize [ByteSize::bytes(1)..=ByteSize::kib(64)] = defaults::KEY_BYTES,
+        /// Largest value.
+        pub value_bytes: ByteSize = defaults::VALUE_BYTES,
+    }
+    checked by check_state
+}
+
+fn check_state(at: &At<'_>, state: Option<&StateLimits>) {
+    let Some(state) = state else { return };
+    if state.value_bytes > state.bytes {
+        let place = at.get("value_bytes").unwrap_or_else(|| at.clone());
+        let (value, all) = (state.value_bytes, state.bytes);
+        place.wrong(format!(
+            "`value_bytes` ({value}) must not exceed `bytes` ({all})"
+        ));
+    }
+}
+
+section! {
     /// Timers that a worker may set.
-    pub timers: Timers,
-    /// Most commands in one commit.
-    pub commands: u32,
-    /// Most legs open at once, the caller among them.
-    pub legs: u32,
-    /// Above this many unwritten bytes of a leg, commits that write to it wait.
-    pub leg_high: ByteSize,
-    /// A leg over `leg_high` for this long without a byte written is closed.
-    pub write_timeout: Duration,
-    /// What a closing leg may take to write what is queued.
-    pub close_timeout: Duration,
-    /// How long an offer to a worker may stay unanswered.
-    pub offer_timeout: Duration,
-    /// How long a release may stay unanswered.
-    pub release_timeout: Duration,
-    /// How long delivered inputs may be outstanding with no commit advancing.
-    pub progress_timeout: Duration,
+    #[derive(Copy)]
+    pub struct Timers: Default {
+        /// Most at once.
+        pub count: u32 = defaults::TIMERS,
+        /// Longest time.
+        pub max: Duration = defaults::TIMER_MAX,
+    }
+}
+
+section! {
     /// Waits between searches for a worker.
-    pub seek: Seek,
+    #[derive(Copy)]
+    pub struct Seek: Default {
+        /// The first wait after a failure; it doubles up to `max`.
+        pub min: Duration = defaults::SEEK_MIN,
+        /// The longest wait.
+        pub max: Duration = defaults::SEEK_MAX,
+    }
+    checked by check_seek
+}
+
+fn check_seek(at: &At<'_>, seek: Option<&Seek>) {
+    if seek.is_some_and(|seek| seek.min > seek.max) {
+        let place = at.get("min").unwrap_or_else(|| at.clone());
+        place.wrong("`min` must not be longer than `max`");
+    }
+}
+
+section! {
     /// What happens while no worker can be had.
-    pub hold: Hold,
-    /// Losses of a worker without progress after which a session ends.
-    pub poison_limit: u32,
+    #[derive(Copy)]
+    pub struct Hold: Default {
+        /// After so long without a worker the caller is handed back to the carrier.
+        pub give_up: Duration = defaults::GIVE_UP,
+    }
+}
+
+section! {
     /// What happens when the caller's socket is lost.
-    pub resume: Resume,
-    /// How long the last input may stay uncommitted.
-    pub end_timeout: Duration,
-}
-
-/// What is kept to replay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LogLimits {
-    /// Most payload bytes.
-    pub bytes: ByteSize,
-    /// Most frames.
-    pub frames: u32,
-    /// Greatest age of caller media.
-    pub age: Duration,
-    /// Above this share of `bytes`, in percent, outbound legs are no longer read.
-    pub pause_percent: u8,
-}
-
-/// What is delivered to a worker beyond its last commit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Window {
-    /// Most inputs.
-    pub inputs: u32,
-    /// Most payload bytes, save one single larger frame.
-    pub bytes: ByteSize,
-}
-
-/// What a worker may keep.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StateLimits {
-    /// Sum of all keys and values.
-    pub bytes: ByteSize,
-    /// Most keys.
-    pub keys: u32,
-    /// Longest key.
-    pub key_bytes: ByteSize,
-    /// Largest value.
-    pub value_bytes: ByteSize,
-}
-
-/// Timers that a worker may set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Timers {
-    /// Most at once.
-    pub count: u32,
-    /// Longest time.
-    pub max: Duration,
-}
-
-/// Waits between searches for a worker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seek {
-    /// The first wait after a failure; it doubles up to `max`.
-    pub min: Duration,
-    /// The longest wait.
-    pub max: Duration,
-}
-
-/// What happens while no worker can be had.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hold {
-    /// After so long without a worker the caller is handed back to the carrier.
-    pub give_up: Duration,
-}
-
-/// What happens when the caller's socket is lost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Resume {
-    /// How long a new stream of the same call is awaited; `0s`: not at all.
-    pub window: Duration,
+    #[derive(Copy)]
+    pub struct Resume: Default {
+        /// How long a new stream of the same call is awaited; `0s`: not at all.
+        pub window: Duration [Duration::ZERO..=Duration::from_secs(3_600)] = defaults::RESUME_WINDOW,
+    }
 }

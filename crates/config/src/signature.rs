@@ -1,25 +1,34 @@
 //! `signature`: the proof that an upgrade comes from Twilio.
 
-use crate::Secret;
+use crate::{Secret, reader::At, section::section, text};
 
-/// What `X-Twilio-Signature` is checked with.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Signature {
-    /// The URL as Twilio knows it: `wss://`, no query. For a prefix route it ends in `/*` too.
-    pub public_url: String,
-    /// The account's auth token.
-    pub auth_token: Secret,
-    /// The account's secondary auth token, while tokens are being rotated.
-    pub secondary_auth_token: Option<Secret>,
-    /// Shared keys of the SHA-256 form.
-    pub shared_keys: Vec<SharedKey>,
+section! {
+    /// What `X-Twilio-Signature` is checked with.
+    pub struct Signature {
+        /// The URL as TwiML names it: `wss://`, no query. For a route that ends in `/*` it does too.
+        pub public_url: String [&text::PUBLIC_URL],
+        /// The account's auth token.
+        pub auth_token: Secret,
+        /// The account's secondary auth token, while tokens are being rotated.
+        pub secondary_auth_token: Option<Secret> = None,
+        /// Shared keys of the SHA-256 form.
+        pub shared_keys: Vec<SharedKey> [0..=16] = Vec::new(),
+    }
+    checked by check_signature
 }
 
-/// One shared key, named in `X-Twilio-Webhooks-Signature-Settings`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SharedKey {
-    /// Its id.
-    pub id: String,
-    /// Its secret.
-    pub secret: Secret,
+fn check_signature(at: &At<'_>, _: Option<&Signature>) {
+    if let Some(keys) = at.get("shared_keys") {
+        keys.check_unique("id");
+    }
+}
+
+section! {
+    /// One shared key, as `X-Twilio-Webhooks-Signature-Settings` names it.
+    pub struct SharedKey {
+        /// Its id.
+        pub id: String,
+        /// Its secret.
+        pub secret: Secret,
+    }
 }

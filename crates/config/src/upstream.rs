@@ -2,36 +2,59 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{ByteSize, Secret};
+use crate::{ByteSize, Secret, defaults, reader::At, section::section, shape::words, text};
 
-/// One service that legs are dialled to.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Upstream {
-    /// The service's dialect.
-    pub profile: UpstreamProfile,
-    /// `wss://` or `ws://` URL.
-    pub url: String,
-    /// Sent as `Authorization: Bearer`.
-    pub api_key: Option<Secret>,
-    /// Further headers of the upgrade.
-    pub headers: BTreeMap<String, String>,
-    /// PEM file with certificates to trust besides the system's.
-    pub ca: Option<PathBuf>,
-    /// Longest time from the name's resolution to the upgraded WebSocket.
-    pub connect_timeout: Duration,
-    /// A service silent for so long is closed; `off` for never.
-    pub idle_timeout: Option<Duration>,
-    /// Largest WebSocket message taken from the service.
-    pub max_frame: ByteSize,
-    /// How often a ping is sent; `off` for never.
-    pub ping_interval: Option<Duration>,
+section! {
+    /// One service that legs are dialled to.
+    pub struct Upstream {
+        /// The service's dialect: `openai-realtime` or `raw`.
+        pub profile: UpstreamProfile,
+        /// `wss://` or `ws://` URL.
+        pub url: String [&text::UPSTREAM_URL],
+        /// Sent as `Authorization: Bearer`; `off` sends none.
+        pub api_key: Option<Secret> = None,
+        /// Further headers of the upgrade; they are no place for secrets.
+        pub headers: BTreeMap<String, String> [(&text::HEADER, 0)] = BTreeMap::new(),
+        /// PEM file with certificates to trust besides the system's.
+        pub ca: Option<PathBuf> = None,
+        /// Longest time from the name's resolution to the upgraded WebSocket.
+        pub connect_timeout: Duration = defaults::DIAL_TIMEOUT,
+        /// A service silent for so long is closed; `off` for never.
+        pub idle_timeout: Option<Duration> = defaults::UPSTREAM_IDLE_TIMEOUT,
+        /// Largest WebSocket message taken from the service.
+        pub max_frame: ByteSize [ByteSize::bytes(1)..=ByteSize::mib(64)] = defaults::UPSTREAM_MAX_FRAME,
+        /// How often a ping is sent; `off` for never.
+        pub ping_interval: Option<Duration> = defaults::PING_INTERVAL,
+    }
+    checked by check_upstream
 }
 
-/// What the edge knows of an upstream's dialect.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum UpstreamProfile {
-    /// OpenAI Realtime.
-    OpenaiRealtime,
-    /// Any WebSocket server; nothing is read out of its messages.
-    Raw,
+fn check_upstream(at: &At<'_>, upstream: Option<&Upstream>) {
+    let profile = at.get("profile").and_then(|profile| profile.text());
+    if profile == Some(UpstreamProfile::OpenaiRealtime.as_str()) && !at.has("api_key") {
+        at.wrong(
+            "lacks `api_key`: OpenAI refuses to talk without; write `api_key: {env: OPENAI_API_KEY}`, \
+             or `api_key: off` where something in front adds it",
+        );
+    }
+    for (name, value) in upstream
+        .map(|upstream| &upstream.headers)
+        .into_iter()
+        .flatten()
+    {
+        let place = at.get("headers").and_then(|headers| headers.get(name));
+        if let Some(place) = place.filter(|_| !text::is_header_value(value)) {
+            place.wrong("must be visible ASCII to be sent as a header");
+        }
+    }
+}
+
+words! {
+    /// What the edge knows of an upstream's dialect.
+    pub enum UpstreamProfile {
+        /// OpenAI Realtime.
+        OpenaiRealtime = "openai-realtime",
+        /// Any WebSocket server; nothing is read out of its messages.
+        Raw = "raw",
+    }
 }

@@ -1,30 +1,52 @@
 //! `workers`: pools of workers, where to find them and when to leave them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use crate::ByteSize;
+use serde_json::{Value, json};
 
-/// One pool of workers; versions are ordered within a pool only.
-#[derive(Clone, PartialEq, Debug)]
-pub struct WorkerPool {
-    /// Where workers are found.
-    pub discovery: Discovery,
-    /// Longest time for a connection to a worker.
-    pub connect_timeout: Duration,
-    /// HTTP/2 pings on each connection.
-    pub keepalive: Keepalive,
-    /// How long a worker may take to describe itself.
-    pub describe_timeout: Duration,
-    /// HTTP/2 window of one attachment, what a worker may send ahead.
-    pub stream_window: ByteSize,
-    /// HTTP/2 window of one connection, over all its attachments.
-    pub connection_window: ByteSize,
-    /// Pace of planned handoffs.
-    pub handoffs_per_second: u32,
-    /// When a worker is set aside.
-    pub eject: Eject,
-    /// What becomes of existing calls when a newer version appears.
-    pub existing: Existing,
+use crate::{
+    ByteSize, defaults,
+    reader::At,
+    section::section,
+    shape::{Shape, words},
+    text,
+};
+
+/// HTTP/2 windows: no smaller than the protocol's first, no larger than it can say
+/// (RFC 9113, 6.9.2 and 6.9.1).
+const HTTP2_WINDOW: RangeInclusive<ByteSize> =
+    ByteSize::bytes(65_535)..=ByteSize::bytes((1 << 31) - 1);
+
+section! {
+    /// One pool of workers; versions are ordered within a pool only.
+    pub struct WorkerPool {
+        /// Where workers are found: `static` or `dns`.
+        pub discovery: Discovery,
+        /// Longest time for a connection to a worker.
+        pub connect_timeout: Duration = defaults::CONNECT_TIMEOUT,
+        /// HTTP/2 pings on each connection.
+        pub keepalive: Keepalive = Keepalive::default(),
+        /// How long a worker may take to describe itself.
+        pub describe_timeout: Duration = defaults::DESCRIBE_TIMEOUT,
+        /// HTTP/2 window of one attachment: what a worker may send ahead.
+        pub stream_window: ByteSize [HTTP2_WINDOW] = defaults::STREAM_WINDOW,
+        /// HTTP/2 window of one connection, over all its attachments.
+        pub connection_window: ByteSize [HTTP2_WINDOW] = defaults::CONNECTION_WINDOW,
+        /// Pace of planned handoffs.
+        pub handoffs_per_second: u32 = defaults::HANDOFFS_PER_SECOND,
+        /// When a worker is set aside.
+        pub eject: Eject = Eject::default(),
+        /// What becomes of existing calls when a newer version appears: `on_drain`.
+        pub existing: Existing = defaults::EXISTING,
+    }
+    checked by check_pool
+}
+
+fn check_pool(at: &At<'_>, pool: Option<&WorkerPool>) {
+    if pool.is_some_and(|pool| pool.connection_window < pool.stream_window) {
+        let place = at.get("connection_window").unwrap_or_else(|| at.clone());
+        place.wrong("`connection_window` must not be smaller than `stream_window`");
+    }
 }
 
 /// Where workers are found.
@@ -36,47 +58,112 @@ pub enum Discovery {
     Dns(DnsDiscovery),
 }
 
-/// A fixed list of workers.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StaticDiscovery {
-    /// IP address and port of each. At least one.
-    pub addresses: Vec<SocketAddr>,
+impl Shape for Discovery {
+    type Range = ();
+
+    fn range() -> Self::Range {}
+
+    fn read(at: &At<'_>, (): &()) -> Option<Self> {
+        let entries = at.entries();
+        match entries.as_slice() {
+            [("static", list)] => StaticDiscovery::read(list, &()).map(Self::Static),
+            [("dns", name)] => DnsDiscovery::read(name, &()).map(Self::Dns),
+            _ => {
+                at.wrong(
+                    "must be one of {static: {addresses: [...]}} and {dns: {name: ..., port: ...}}",
+                );
+                None
+            }
+        }
+    }
+
+    fn schema((): &()) -> Value {
+        let only = |key: &str, schema: Value| {
+            json!({
+                "type": "object",
+                "properties": { key: schema },
+                "required": [key],
+                "additionalProperties": false,
+            })
+        };
+        json!({ "oneOf": [
+            only("static", StaticDiscovery::schema(&())),
+            only("dns", DnsDiscovery::schema(&())),
+        ] })
+    }
+
+    fn write(&self) -> serde_yaml::Value {
+        let (key, value) = match self {
+            Self::Static(list) => ("static", list.write()),
+            Self::Dns(name) => ("dns", name.write()),
+        };
+        let mut map = serde_yaml::Mapping::new();
+        map.insert(key.into(), value);
+        map.into()
+    }
 }
 
-/// Workers behind a name; in Kubernetes, of a headless Service.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DnsDiscovery {
-    /// The name to resolve.
-    pub name: String,
-    /// The workers' port.
-    pub port: u16,
-    /// How often it is resolved.
-    pub interval: Duration,
+section! {
+    /// A fixed list of workers.
+    pub struct StaticDiscovery {
+        /// IP address and port of each worker.
+        pub addresses: Vec<SocketAddr> [1..=1_000],
+    }
+    checked by check_static
 }
 
-/// HTTP/2 pings on a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Keepalive {
-    /// Time between pings.
-    pub interval: Duration,
-    /// A ping unanswered for so long ends the connection.
-    pub timeout: Duration,
+fn check_static(at: &At<'_>, _: Option<&StaticDiscovery>) {
+    let addresses = at
+        .get("addresses")
+        .map_or_else(Vec::new, |list| list.items());
+    let mut seen = std::collections::BTreeSet::new();
+    for address in addresses {
+        if address.text().is_some_and(|text| !seen.insert(text)) {
+            address.wrong("stands here twice: keep one");
+        }
+    }
 }
 
-/// When a worker is set aside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Eject {
-    /// So many distinct sessions whose attachments failed...
-    pub sessions: u32,
-    /// ...within so long...
-    pub within: Duration,
-    /// ...set a worker aside for so long.
-    pub r#for: Duration,
+section! {
+    /// Workers behind a name; in Kubernetes, of a headless Service.
+    pub struct DnsDiscovery {
+        /// The name to resolve.
+        pub name: String [&text::HOST],
+        /// The workers' port.
+        pub port: u16,
+        /// How often it is resolved.
+        pub interval: Duration [Duration::from_millis(100)..=Duration::from_secs(3_600)] = defaults::DNS_INTERVAL,
+    }
 }
 
-/// What becomes of existing calls when a newer version appears.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Existing {
-    /// They stay until their worker drains.
-    OnDrain,
+section! {
+    /// HTTP/2 pings on a connection.
+    #[derive(Copy)]
+    pub struct Keepalive: Default {
+        /// Time between pings.
+        pub interval: Duration = defaults::KEEPALIVE_INTERVAL,
+        /// A ping unanswered for so long ends the connection.
+        pub timeout: Duration = defaults::KEEPALIVE_TIMEOUT,
+    }
+}
+
+section! {
+    /// When a worker is set aside.
+    #[derive(Copy)]
+    pub struct Eject: Default {
+        /// So many distinct sessions whose attachments failed...
+        pub sessions: u32 = defaults::EJECT_SESSIONS,
+        /// ...within so long...
+        pub within: Duration = defaults::EJECT_WITHIN,
+        /// ...set a worker aside for so long.
+        pub r#for: Duration = defaults::EJECT_FOR,
+    }
+}
+
+words! {
+    /// What becomes of existing calls when a newer version appears.
+    pub enum Existing {
+        /// They stay until their worker drains.
+        OnDrain = "on_drain",
+    }
 }
