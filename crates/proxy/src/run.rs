@@ -117,6 +117,7 @@ fn pools(config: &Config, metrics: &Metrics, lifecycle: &Lifecycle) -> BTreeMap<
             name: name.clone(),
             settings: settings.clone(),
             required_message_bytes: required_message_bytes(config, name),
+            metrics: metrics.workers.clone(),
         };
         let done = reached(lifecycle.phase(), Phase::Done);
         (name.clone(), Pool::start(setup, done))

@@ -1,0 +1,204 @@
+//! What the tests share: an edge, its workers, its callers and its operator.
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use holdline_config::Config;
+use holdline_proxy::{Control, ExitReport, Lifecycle, Listeners, Phase, RunError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
+};
+
+mod caller;
+mod upstream;
+mod worker;
+
+pub(crate) use caller::Caller;
+pub(crate) use upstream::Upstream;
+pub(crate) use worker::Bench;
+
+/// Nothing in these tests takes longer, unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for something that must come.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// An edge in this process. Dropping it cuts its calls.
+pub(crate) struct Edge {
+    pub(crate) control: Control,
+    pub(crate) callers: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    run: JoinHandle<Result<ExitReport, RunError>>,
+}
+
+/// What differs between the edges of these tests.
+pub(crate) struct Shape {
+    /// Of the one route; `/call` is its path.
+    pub(crate) route: &'static str,
+    /// YAML of `upstreams`.
+    pub(crate) upstreams: String,
+    /// Further top-level YAML.
+    pub(crate) more: &'static str,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            route: "profile: raw",
+            upstreams: "{}".to_owned(),
+            more: "",
+        }
+    }
+}
+
+impl Edge {
+    /// An edge with one route, served by these workers.
+    pub(crate) async fn start(workers: &[&Bench], shape: Shape) -> Self {
+        let addresses: Vec<_> = workers.iter().map(|it| it.address.to_string()).collect();
+        Self::start_at(&addresses, shape).await
+    }
+
+    /// As [`Edge::start`], with workers at these addresses.
+    pub(crate) async fn start_at(workers: &[String], shape: Shape) -> Self {
+        let Shape {
+            route,
+            upstreams,
+            more,
+        } = shape;
+        let text = format!(
+            r#"
+listeners:
+  - name: callers
+    address: 127.0.0.1:0
+    routes: [{{path: /call, workers: default, {route}}}]
+upstreams: {upstreams}
+workers:
+  default: {{discovery: {{static: {{addresses: {workers:?}}}}}}}
+admin: {{address: "127.0.0.1:0"}}
+{more}
+"#
+        );
+        let config = Config::parse_with(&text, "test", &|_| None).unwrap();
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let callers = listeners.addresses().unwrap()[0];
+        let admin = listeners.admin_address().unwrap();
+        let (lifecycle, control) = Lifecycle::new();
+        let run = tokio::spawn(holdline_proxy::run(config, listeners, lifecycle));
+        Self {
+            control,
+            callers,
+            admin,
+            run,
+        }
+    }
+
+    /// As [`Edge::start`], once it is ready for calls.
+    pub(crate) async fn ready(workers: &[&Bench], shape: Shape) -> Self {
+        let edge = Self::start(workers, shape).await;
+        edge.until("/workers", |body| {
+            body.matches(r#""state": "ready""#).count() == workers.len()
+        })
+        .await;
+        edge
+    }
+
+    pub(crate) async fn call(&self) -> Caller {
+        Caller::connect(self.callers, "/call").await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        request(self.admin, "GET", path).await
+    }
+
+    /// Asks the admin port until its answer is as wanted.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let asking = async {
+            loop {
+                let answer = self.get(path).await;
+                if wanted(&answer.body) {
+                    return answer.body;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        match timeout(PATIENCE, asking).await {
+            Ok(body) => body,
+            Err(_) => panic!("{path} stayed at: {}", self.get(path).await.body),
+        }
+    }
+
+    pub(crate) async fn reaches(&self, phase: Phase) {
+        let mut phases = self.control.phase();
+        soon("a phase", phases.wait_for(|now| *now >= phase))
+            .await
+            .unwrap();
+    }
+
+    /// Waits for the edge's own end.
+    pub(crate) async fn ended(mut self) -> ExitReport {
+        soon("the edge's end", &mut self.run)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.run.abort();
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// One request on a connection of its own, by hand: what comes back is seen as it is.
+pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> Answer {
+    send_request(
+        address,
+        &format!("{method} {path} HTTP/1.1\r\nHost: edge\r\n"),
+    )
+    .await
+}
+
+/// As [`request`], a WebSocket upgrade that is expected to be refused.
+pub(crate) async fn refused_upgrade(address: SocketAddr, path: &str) -> Answer {
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    );
+    send_request(address, &head).await
+}
+
+async fn send_request(address: SocketAddr, head: &str) -> Answer {
+    let close = if head.contains("Upgrade") {
+        ""
+    } else {
+        "Connection: close\r\n"
+    };
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!("{head}{close}\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let reading = socket.read_to_end(&mut bytes);
+    let _ = soon("an HTTP answer", reading).await;
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}
