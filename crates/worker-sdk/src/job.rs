@@ -228,3 +228,53 @@ impl JobError {
         matches!(self, Self::Failed { retry: true, .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn keys_of_a_long_chain_stay_short_and_differ() {
+        let mut key = JobKey::new("00112233445566778899aabbccddeeff", 12, 0);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1_000 {
+            assert!(key.as_str().len() <= 96, "{key}");
+            assert!(
+                key.as_str()
+                    .starts_with("00112233445566778899aabbccddeeff/12/")
+            );
+            assert!(seen.insert(key.clone()), "{key} came twice");
+            key = key.child(0);
+        }
+    }
+
+    #[test]
+    fn siblings_differ() {
+        let key = JobKey::new("s", 1, 0);
+        assert_ne!(key.child(0), key.child(1));
+        assert_eq!(key.child(0).as_str(), "s/1/0.0");
+    }
+
+    #[test]
+    fn a_job_is_read_as_it_was_written() {
+        let job = Job {
+            key: JobKey::new("s", 1, 0),
+            name: "look up".to_owned(),
+            payload: Bytes::from_static(b"two\nlines \xff"),
+            epoch: 3,
+            attempt: 4,
+        };
+        let read = Job::from_state(job.key.clone(), &job.to_state(), 9).unwrap();
+        assert_eq!(
+            (read.name(), read.attempt(), read.epoch()),
+            ("look up", 4, 9)
+        );
+        assert_eq!(read.payload(), job.payload());
+        for broken in ["", "1 name", "name\n", "x name\npayload"] {
+            let value = Bytes::from_static(broken.as_bytes());
+            assert!(Job::from_state(job.key.clone(), &value, 1).is_none());
+        }
+    }
+}
