@@ -11,6 +11,7 @@ use crate::{
     section::section,
     shape::Shape,
     text, tree,
+    units::ANY_SIZE,
 };
 
 section! {
@@ -113,40 +114,29 @@ impl Config {
     }
 }
 
-fn check_config(at: &At<'_>, _: Option<&Config>) {
+fn check_config(at: &At<'_>) {
     let Some(listeners) = at.get("listeners") else {
         return;
     };
     listeners.check_unique("name");
     check_addresses(at, &listeners);
-    let session = at.get("session");
-    let log = session.as_ref().and_then(|session| session.get("log"));
-    let legs = session
-        .as_ref()
-        .map_or(Some(defaults::LEGS), |at| at.glance("legs", defaults::LEGS));
-    let log_bytes = log.map_or(Some(defaults::LOG_BYTES), |at| {
-        at.glance("bytes", defaults::LOG_BYTES)
-    });
+    let log = at.glance(&["session", "log", "bytes"], &ANY_SIZE, defaults::LOG_BYTES);
+    let legs = at.glance(&["session", "legs"], &u32::range(), defaults::LEGS);
     let routes = listeners
         .items()
         .into_iter()
         .filter_map(|at| at.get("routes"));
     for route in routes.flat_map(|routes| routes.items()) {
-        check_frame_fits(&route, log_bytes);
+        check_frame_fits(&route, log);
         check_legs_fit(&route, legs);
     }
 }
 
 /// Two sockets cannot have one address. Port 0 is any free one.
 fn check_addresses(at: &At<'_>, listeners: &At<'_>) {
-    let admin = at.get("admin").and_then(|admin| admin.get("address"));
-    let mut taken = vec![(
-        "`admin`".to_owned(),
-        admin
-            .as_ref()
-            .and_then(At::text)
-            .map_or_else(|| defaults::ADMIN_ADDRESS.to_string(), str::to_owned),
-    )];
+    let default = defaults::ADMIN_ADDRESS.to_string();
+    let admin = at.get("admin").and_then(|admin| admin.text_of("address"));
+    let mut taken = vec![("`admin`".to_owned(), admin.unwrap_or(&default).to_owned())];
     for (index, listener) in listeners.items().iter().enumerate() {
         let Some(address) = listener.get("address") else {
             continue;
@@ -163,13 +153,12 @@ fn check_addresses(at: &At<'_>, listeners: &At<'_>) {
 
 /// A frame larger than the whole log could never be kept to replay.
 fn check_frame_fits(route: &At<'_>, log_bytes: Option<ByteSize>) {
-    let frame = route.glance("max_frame", defaults::CALLER_MAX_FRAME);
+    let frame = route.glance(&["max_frame"], &ANY_SIZE, defaults::CALLER_MAX_FRAME);
     let (Some(frame), Some(log)) = (frame, log_bytes) else {
         return;
     };
     if frame > log {
-        let place = route.get("max_frame").unwrap_or_else(|| route.clone());
-        place.wrong(format!(
+        route.place("max_frame").wrong(format!(
             "{frame} is more than `session.log.bytes` ({log}), which must hold at least one frame"
         ));
     }

@@ -7,6 +7,7 @@ use crate::{
     reader::At,
     section::section,
     shape::{Purpose, words},
+    units::ANY_TIME,
 };
 
 /// Longest time of a drain: a day of calls.
@@ -28,14 +29,18 @@ section! {
     checked by check_drain
 }
 
-fn check_drain(at: &At<'_>, drain: Option<&Drain>) {
-    let Some(drain) = drain else { return };
-    let place = |key| at.get(key).unwrap_or_else(|| at.clone());
-    if drain.notice > drain.deadline {
-        place("notice").wrong("`notice` must not be longer than `deadline`");
-    }
-    if drain.lame_duck > drain.deadline {
-        place("lame_duck").wrong("`lame_duck` must not be longer than `deadline`");
+fn check_drain(at: &At<'_>) {
+    let time = |key, default| at.glance(&[key], &ANY_TIME, default);
+    let deadline = time("deadline", defaults::DEADLINE);
+    for (key, default) in [
+        ("notice", defaults::NOTICE),
+        ("lame_duck", defaults::LAME_DUCK),
+    ] {
+        // `None`, of what cannot be read, is less than any time: then there is nothing to compare.
+        if deadline.is_some() && time(key, default) > deadline {
+            at.place(key)
+                .wrong(format!("`{key}` must not be longer than `deadline`"));
+        }
     }
 }
 

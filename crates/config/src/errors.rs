@@ -50,7 +50,8 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     pub(crate) fn new(origin: &str, mut errors: Vec<ConfigError>) -> Self {
-        errors.sort_by_key(|error| (error.line, error.column));
+        // What has no place comes last.
+        errors.sort_by_key(|error| (error.line == 0, error.line, error.column));
         Self {
             origin: origin.to_owned(),
             errors,

@@ -10,6 +10,7 @@ use crate::{
     section::section,
     shape::{Purpose, words},
     text,
+    tree::Node,
 };
 
 section! {
@@ -33,7 +34,7 @@ section! {
     checked by check_listener
 }
 
-fn check_listener(at: &At<'_>, _: Option<&Listener>) {
+fn check_listener(at: &At<'_>) {
     if let Some(routes) = at.get("routes") {
         routes.check_unique("path");
     }
@@ -72,38 +73,38 @@ section! {
     checked by check_route
 }
 
-fn check_route(at: &At<'_>, route: Option<&Route>) {
-    let profile = at.get("profile").and_then(|profile| profile.text());
-    if profile == Some(CallerProfile::Twilio.as_str()) && !at.has("signature") {
-        at.wrong(
+fn check_route(at: &At<'_>) {
+    let twilio = at.text_of("profile") == Some(CallerProfile::Twilio.as_str());
+    match at.get("signature") {
+        None if twilio => at.wrong(
             "lacks `signature`: without it anybody may place calls; write \
              `signature: {public_url: ..., auth_token: {env: TWILIO_AUTH_TOKEN}}`, or `signature: off` \
              where something in front checks it",
-        );
+        ),
+        // Anything but a map is `off`, or complained of already.
+        Some(signature) if matches!(signature.node, Node::Map(_)) => {
+            if at.text_of("profile") == Some(CallerProfile::Raw.as_str()) {
+                signature.wrong("only a `twilio` route can be signed: write `signature: off`");
+            }
+            check_public_url(at.text_of("path"), &signature);
+        }
+        _ => {}
     }
     if let Some(legs) = at.get("legs") {
         legs.check_unique("name");
     }
-    let Some(route) = route else { return };
-    if let (Some(signature), Some(place)) = (&route.signature, at.get("signature")) {
-        check_signed_route(&place, route, signature);
-    }
 }
 
-fn check_signed_route(at: &At<'_>, route: &Route, signature: &Signature) {
-    if route.profile != CallerProfile::Twilio {
-        at.wrong("only a `twilio` route can be signed: write `signature: off`");
-        return;
-    }
-    let Some(url) = at.get("public_url") else {
+/// The public URL names one call's URL or a prefix of them, as the route does.
+fn check_public_url(path: Option<&str>, signature: &At<'_>) {
+    let url = signature.text_of("public_url");
+    let (Some(path), Some(url)) = (path, url) else {
         return;
     };
-    match (
-        route.path.ends_with("/*"),
-        signature.public_url.ends_with("/*"),
-    ) {
-        (true, false) => url.wrong("must end in `/*`, as the route's path does"),
-        (false, true) => url.wrong("must not end in `/*`: the route's path is exact"),
+    let place = signature.place("public_url");
+    match (path.ends_with("/*"), url.ends_with("/*")) {
+        (true, false) => place.wrong("must end in `/*`, as the route's path does"),
+        (false, true) => place.wrong("must not end in `/*`: the route's path is exact"),
         _ => {}
     }
 }

@@ -67,7 +67,15 @@ impl<'a> Reader<'a> {
                 message: found.message,
             }
         };
-        self.found.into_inner().into_iter().map(locate).collect()
+        let mut found = self.found.into_inner();
+        let more = found.len() > ERRORS_MAX;
+        found.truncate(ERRORS_MAX);
+        let mut errors: Vec<_> = found.into_iter().map(locate).collect();
+        if more {
+            let message = format!("there are more errors: these are the first {ERRORS_MAX}");
+            errors.push(ConfigError::of_file(message));
+        }
+        errors
     }
 }
 
@@ -94,7 +102,8 @@ impl<'a> At<'a> {
 
     fn found(&self, key: bool, message: String) {
         let mut found = self.reader.found.borrow_mut();
-        if self.quiet || found.len() >= ERRORS_MAX {
+        // One more than is told, to know that there are more.
+        if self.quiet || found.len() > ERRORS_MAX {
             return;
         }
         found.push(Found {
@@ -162,13 +171,29 @@ impl<'a> At<'a> {
         self.reader.root()
     }
 
-    /// Reads the value of `key`, or takes its default; of errors nothing is said. For checks across
-    /// fields, whose fields have been read and complained of elsewhere.
-    pub(crate) fn glance<T: Shape>(&self, key: &str, default: T) -> Option<T> {
-        match self.get(key) {
-            Some(at) => T::read(&At { quiet: true, ..at }, &T::range()),
+    /// Reads what stands at the end of `keys`, or takes its default; of errors nothing is said. For
+    /// checks across fields, which are read and complained of one by one elsewhere.
+    pub(crate) fn glance<T: Shape>(
+        &self,
+        keys: &[&str],
+        range: &T::Range,
+        default: T,
+    ) -> Option<T> {
+        let step = |at: At<'a>, key: &&str| at.get(key);
+        match keys.iter().try_fold(self.clone(), step) {
+            Some(at) => T::read(&At { quiet: true, ..at }, range),
             None => Some(default),
         }
+    }
+
+    /// The value of a key to complain of, or, where a default is in force, the whole.
+    pub(crate) fn place(&self, key: &str) -> At<'a> {
+        self.get(key).unwrap_or_else(|| self.clone())
+    }
+
+    /// The text of a key, if there is one.
+    pub(crate) fn text_of(&self, key: &str) -> Option<&'a str> {
+        self.get(key)?.text()
     }
 
     /// Complains of keys that are unknown, renamed or given twice. False if this is no map at all.

@@ -20,7 +20,7 @@ pub(crate) struct Key {
 ///         pub field: Type [range] = default,   // range and default may be left out
 ///         pub renamed (formerly "old_name"): Type,
 ///     }
-///     checked by function                      // fn(&At, Option<&Name>), may be left out
+///     checked by function                      // fn(&At), may be left out: looks at fields together
 /// }
 /// ```
 macro_rules! section {
@@ -70,7 +70,7 @@ macro_rules! section {
                     );
                 )+
                 let read = (|| Some(Self { $($field: $field?,)+ }))();
-                $($check(at, read.as_ref());)?
+                $($check(at);)?
                 read
             }
 
@@ -178,5 +178,68 @@ fn first_sentence(doc: &str) -> String {
             format!("{}{}", first.to_lowercase(), &sentence[first.len_utf8()..])
         }
         _ => sentence.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    // Sections are public where they are real.
+    #![allow(clippy::unwrap_used, unreachable_pub)]
+
+    use std::path::Path;
+
+    use crate::{errors::ConfigErrors, reader::Reader, shape::Shape, tree};
+
+    section! {
+        /// A section with a renamed key. Of the real ones none has been renamed yet.
+        #[derive(Copy)]
+        pub struct Renamed {
+            /// How many. More is not better.
+            pub new_name (formerly "old_name"): u32,
+            /// TTL of it.
+            pub r#for: u8 [0..=9] = 3,
+        }
+    }
+
+    fn read(text: &str) -> (Option<Renamed>, String) {
+        let root = tree::parse(text).unwrap();
+        let reader = Reader::new(&root, Path::new(""), &|_| None);
+        let read = Renamed::read(&reader.root(), &());
+        let errors = reader.into_errors(text);
+        (read, ConfigErrors::new("t", errors).to_string())
+    }
+
+    #[test]
+    fn a_renamed_key_answers_with_its_new_name() {
+        let (read, errors) = read("old_name: 5\n");
+        assert_eq!(read, None);
+        // Not also that the new one is missing.
+        assert_eq!(errors, "t:1:1: old_name: is now called `new_name`");
+    }
+
+    #[test]
+    fn fields_are_read_written_and_described_alike() {
+        let (renamed, errors) = read("new_name: 5\n");
+        let renamed = renamed.unwrap();
+        assert_eq!(
+            (renamed.new_name, renamed.r#for, errors),
+            (5, 3, String::new())
+        );
+        let written = serde_yaml::to_string(&renamed.write()).unwrap();
+        assert_eq!(written, "new_name: 5\nfor: 3\n");
+        assert_eq!(read(&written).0, Some(renamed));
+        let schema = Renamed::schema(&());
+        assert_eq!(schema["required"], serde_json::json!(["new_name"]));
+        assert_eq!(
+            schema["properties"]["for"],
+            serde_json::json!({
+                "type": "integer", "minimum": 0, "maximum": 9, "default": 3, "description": "TTL of it."
+            })
+        );
+    }
+
+    #[test]
+    fn a_missing_field_says_what_it_is_for() {
+        assert_eq!(read("{}").1, "t:1:1: lacks `new_name`: how many");
     }
 }

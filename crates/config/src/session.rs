@@ -1,8 +1,14 @@
 //! `session`: bounds and waits of every session.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
-use crate::{ByteSize, defaults, reader::At, section::section};
+use crate::{
+    ByteSize, defaults,
+    reader::At,
+    section::section,
+    shape::Shape,
+    units::{ANY_SIZE, ANY_TIME},
+};
 
 section! {
     /// Bounds and waits of one session.
@@ -47,19 +53,31 @@ section! {
     checked by check_session
 }
 
-fn check_session(at: &At<'_>, session: Option<&SessionSettings>) {
-    let Some(session) = session else { return };
-    let window = at.get("window").unwrap_or_else(|| at.clone());
-    if session.window.bytes > session.log.bytes {
-        let (window_bytes, log_bytes) = (session.window.bytes, session.log.bytes);
-        window.wrong(format!(
-            "`window.bytes` ({window_bytes}) must not exceed `log.bytes` ({log_bytes}): what was delivered is kept to replay"
-        ));
-    }
-    if session.window.inputs > session.log.frames {
-        let (inputs, frames) = (session.window.inputs, session.log.frames);
-        window.wrong(format!(
-            "`window.inputs` ({inputs}) must not exceed `log.frames` ({frames}): what was delivered is kept to replay"
+fn check_session(at: &At<'_>) {
+    let size = |keys: &[&str], default| at.glance(keys, &ANY_SIZE, default);
+    let window = size(&["window", "bytes"], defaults::WINDOW_BYTES);
+    let log = size(&["log", "bytes"], defaults::LOG_BYTES);
+    check_window(at, "window.bytes", window, "log.bytes", log);
+    let count = |keys: &[&str], default| at.glance(keys, &u32::range(), default);
+    let window = count(&["window", "inputs"], defaults::WINDOW_INPUTS);
+    let log = count(&["log", "frames"], defaults::LOG_FRAMES);
+    check_window(at, "window.inputs", window, "log.frames", log);
+}
+
+/// What was delivered is kept to replay.
+fn check_window<T: PartialOrd + Display>(
+    at: &At<'_>,
+    window_key: &str,
+    window: Option<T>,
+    log_key: &str,
+    log: Option<T>,
+) {
+    let (Some(window), Some(log)) = (window, log) else {
+        return;
+    };
+    if window > log {
+        at.place("window").wrong(format!(
+            "`{window_key}` ({window}) must not exceed `{log_key}` ({log}), which is all that can be replayed"
         ));
     }
 }
@@ -106,11 +124,14 @@ section! {
     checked by check_state
 }
 
-fn check_state(at: &At<'_>, state: Option<&StateLimits>) {
-    let Some(state) = state else { return };
-    if state.value_bytes > state.bytes {
-        let place = at.get("value_bytes").unwrap_or_else(|| at.clone());
-        let (value, all) = (state.value_bytes, state.bytes);
+fn check_state(at: &At<'_>) {
+    let size = |key, default| at.glance(&[key], &ANY_SIZE, default);
+    let value = size("value_bytes", defaults::VALUE_BYTES);
+    let all = size("bytes", defaults::STATE_BYTES);
+    if let (Some(value), Some(all)) = (value, all)
+        && value > all
+    {
+        let place = at.place("value_bytes");
         place.wrong(format!(
             "`value_bytes` ({value}) must not exceed `bytes` ({all})"
         ));
@@ -140,10 +161,11 @@ section! {
     checked by check_seek
 }
 
-fn check_seek(at: &At<'_>, seek: Option<&Seek>) {
-    if seek.is_some_and(|seek| seek.min > seek.max) {
-        let place = at.get("min").unwrap_or_else(|| at.clone());
-        place.wrong("`min` must not be longer than `max`");
+fn check_seek(at: &At<'_>) {
+    let time = |key, default| at.glance(&[key], &ANY_TIME, default);
+    let max = time("max", defaults::SEEK_MAX);
+    if max.is_some() && time("min", defaults::SEEK_MIN) > max {
+        at.place("min").wrong("`min` must not be longer than `max`");
     }
 }
 

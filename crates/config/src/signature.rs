@@ -17,7 +17,7 @@ section! {
     checked by check_signature
 }
 
-fn check_signature(at: &At<'_>, _: Option<&Signature>) {
+fn check_signature(at: &At<'_>) {
     if let Some(keys) = at.get("shared_keys") {
         keys.check_unique("id");
     }

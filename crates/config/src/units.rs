@@ -92,6 +92,11 @@ pub(crate) fn write_time(time: Duration) -> String {
     in_largest(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), TIMES)
 }
 
+/// Any time and any size, for glances at what may be out of range.
+pub(crate) const ANY_TIME: RangeInclusive<Duration> = Duration::ZERO..=Duration::MAX;
+/// See [`ANY_TIME`].
+pub(crate) const ANY_SIZE: RangeInclusive<ByteSize> = ByteSize(0)..=ByteSize(u64::MAX);
+
 /// One millisecond to 30 days, unless a field says otherwise: within it, adding a time to the present
 /// cannot overflow.
 impl Shape for Duration {
@@ -185,12 +190,11 @@ fn read_amount(at: &At<'_>, units: Units, right: &str) -> Option<u64> {
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         let names: Vec<_> = units.iter().rev().map(|(name, _)| *name).collect();
         let names = names.join(", ");
-        let near = units.iter().find(|(name, _)| is_meant(unit, name));
-        match near {
+        match meant(unit, units) {
             _ if unit.is_empty() => {
                 at.wrong(format!("`{written}` has no unit: add one of {names}"))
             }
-            Some((name, _)) => at.wrong(format!("`{written}`: did you mean {number}{name}?")),
+            Some(name) => at.wrong(format!("`{written}`: did you mean {number}{name}?")),
             None => at.wrong(format!(
                 "`{written}` has an unknown unit: use one of {names}"
             )),
@@ -211,13 +215,80 @@ fn with_units(bare: u64, units: Units) -> String {
     each.join(", ")
 }
 
-/// Whether a unit is a common other way to write one that is known: `kb`, `K`, `sec`, `min`.
-fn is_meant(unit: &str, known: &str) -> bool {
-    let (unit, known) = (unit.to_ascii_lowercase(), known.to_ascii_lowercase());
-    match known.strip_suffix("ib") {
-        Some(letter) => unit == letter || unit == format!("{letter}b") || unit == known,
-        None if known == "us" => unit == "µs",
-        None if known == "ms" => unit == known || unit.starts_with("milli"),
-        None => unit == known || (unit.len() > 2 && unit.starts_with(&known)),
+/// Other ways to write units, in small letters.
+const OTHER_UNITS: &[(&str, &[&str])] = &[
+    ("B", &["b", "byte", "bytes"]),
+    ("KiB", &["k", "kb", "kib", "ki"]),
+    ("MiB", &["m", "mb", "mib", "mi"]),
+    ("GiB", &["g", "gb", "gib", "gi"]),
+    ("us", &["µs", "usec", "micros", "microseconds"]),
+    ("ms", &["msec", "millis", "milliseconds", "millisecond"]),
+    ("s", &["sec", "secs", "second", "seconds"]),
+    ("m", &["min", "mins", "minute", "minutes"]),
+    ("h", &["hr", "hour", "hours"]),
+];
+
+/// The unit that was meant by one that is not known.
+fn meant(unit: &str, units: Units) -> Option<&'static str> {
+    let unit = unit.to_lowercase();
+    let is = |(known, _): &&(&'static str, u64)| {
+        let others = OTHER_UNITS.iter().find(|(name, _)| name == known);
+        known.eq_ignore_ascii_case(&unit)
+            || others.is_some_and(|(_, others)| others.contains(&unit.as_str()))
+    };
+    units.iter().find(is).map(|(known, _)| *known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_in_the_largest_unit_that_is_exact() {
+        for (size, text) in [
+            (ByteSize::bytes(0), "0B"),
+            (ByteSize::bytes(1_000), "1000B"),
+            (ByteSize::kib(64), "64KiB"),
+            (ByteSize::kib(1_536), "1536KiB"),
+            (ByteSize::mib(2_048), "2GiB"),
+        ] {
+            assert_eq!(size.to_string(), text);
+        }
+        for (time, text) in [
+            (Duration::ZERO, "0s"),
+            (Duration::from_micros(1_500), "1500us"),
+            (Duration::from_millis(1_500), "1500ms"),
+            (Duration::from_secs(90), "90s"),
+            (Duration::from_secs(7_200), "2h"),
+        ] {
+            assert_eq!(write_time(time), text);
+        }
+    }
+
+    #[test]
+    fn other_ways_to_write_a_unit() {
+        for (unit, known) in [
+            ("kb", "KiB"),
+            ("K", "KiB"),
+            ("kib", "KiB"),
+            ("MB", "MiB"),
+            ("b", "B"),
+            ("bytes", "B"),
+            ("seconds", "s"),
+            ("sec", "s"),
+            ("S", "s"),
+            ("min", "m"),
+            ("minutes", "m"),
+            ("hours", "h"),
+            ("msec", "ms"),
+            ("millis", "ms"),
+            ("µs", "us"),
+        ] {
+            let units = if known.contains(['B']) { SIZES } else { TIMES };
+            assert_eq!(meant(unit, units), Some(known), "{unit}");
+        }
+        for unit in ["x", "d", "apples", "mm"] {
+            assert_eq!(meant(unit, TIMES), None, "{unit}");
+        }
     }
 }

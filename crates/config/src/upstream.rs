@@ -29,22 +29,21 @@ section! {
     checked by check_upstream
 }
 
-fn check_upstream(at: &At<'_>, upstream: Option<&Upstream>) {
-    let profile = at.get("profile").and_then(|profile| profile.text());
-    if profile == Some(UpstreamProfile::OpenaiRealtime.as_str()) && !at.has("api_key") {
+fn check_upstream(at: &At<'_>) {
+    let openai = at.text_of("profile") == Some(UpstreamProfile::OpenaiRealtime.as_str());
+    if openai && !at.has("api_key") {
         at.wrong(
             "lacks `api_key`: OpenAI refuses to talk without; write `api_key: {env: OPENAI_API_KEY}`, \
              or `api_key: off` where something in front adds it",
         );
     }
-    for (name, value) in upstream
-        .map(|upstream| &upstream.headers)
-        .into_iter()
-        .flatten()
-    {
-        let place = at.get("headers").and_then(|headers| headers.get(name));
-        if let Some(place) = place.filter(|_| !text::is_header_value(value)) {
-            place.wrong("must be visible ASCII to be sent as a header");
+    let headers = at.get("headers").map_or_else(Vec::new, |at| at.entries());
+    for (_, value) in headers {
+        if value
+            .text()
+            .is_some_and(|text| !text::is_header_value(text))
+        {
+            value.wrong("must be visible ASCII to be sent as a header");
         }
     }
 }

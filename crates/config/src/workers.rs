@@ -10,6 +10,7 @@ use crate::{
     section::section,
     shape::{Shape, words},
     text,
+    units::ANY_SIZE,
 };
 
 /// HTTP/2 windows: no smaller than the protocol's first, no larger than it can say
@@ -42,9 +43,11 @@ section! {
     checked by check_pool
 }
 
-fn check_pool(at: &At<'_>, pool: Option<&WorkerPool>) {
-    if pool.is_some_and(|pool| pool.connection_window < pool.stream_window) {
-        let place = at.get("connection_window").unwrap_or_else(|| at.clone());
+fn check_pool(at: &At<'_>) {
+    let size = |key, default| at.glance(&[key], &ANY_SIZE, default);
+    let connection = size("connection_window", defaults::CONNECTION_WINDOW);
+    if connection.is_some() && size("stream_window", defaults::STREAM_WINDOW) > connection {
+        let place = at.place("connection_window");
         place.wrong("`connection_window` must not be smaller than `stream_window`");
     }
 }
@@ -112,7 +115,7 @@ section! {
     checked by check_static
 }
 
-fn check_static(at: &At<'_>, _: Option<&StaticDiscovery>) {
+fn check_static(at: &At<'_>) {
     let addresses = at
         .get("addresses")
         .map_or_else(Vec::new, |list| list.items());
