@@ -55,6 +55,26 @@ impl Connections {
         Ok((Arc::new(connections), news))
     }
 
+    /// Without any connection, for tests of what is only written down.
+    #[cfg(test)]
+    pub(crate) fn none(address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            address,
+            origin: origin(address),
+            settings: LinkSettings {
+                connect_timeout: std::time::Duration::ZERO,
+                keepalive_interval: std::time::Duration::ZERO,
+                keepalive_timeout: std::time::Duration::ZERO,
+                stream_window: 0,
+                connection_window: 0,
+            },
+            events: mpsc::channel(1).0,
+            metrics: holdline_telemetry::Metrics::new().workers,
+            links: Mutex::default(),
+            growing: AsyncMutex::default(),
+        })
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

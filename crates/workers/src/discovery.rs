@@ -165,7 +165,8 @@ mod tests {
         });
         let mut found = endpoints(&fixed, Arc::new(SystemResolver), Metrics::new().workers);
         assert_eq!(found.next().await.unwrap().len(), 2);
-        assert!(futures_util::poll!(found.next()).is_pending());
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(found.poll_next_unpin(&mut cx).is_pending());
     }
 
     #[tokio::test(start_paused = true)]

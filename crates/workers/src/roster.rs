@@ -409,3 +409,6 @@ impl Roster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

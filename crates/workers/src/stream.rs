@@ -22,8 +22,8 @@ use crate::{
 /// What an attachment's stream tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StreamEvent {
-    /// The worker spoke. `Draining` never comes here: it concerns all sessions of the worker, and
-    /// each of them hears of it as `Move`, at a pace.
+    /// The worker spoke. `Draining` comes here only in answer to an offer: said by a worker that
+    /// has the session it concerns all sessions there, and each hears of it as `Move`, at a pace.
     Message(FromWorker),
     /// Leave this worker now. Told only after `Attach` and only while there is a better place;
     /// told again after some seconds where the session is still there.
@@ -37,7 +37,9 @@ pub struct WorkerStream {
     opened: Opened,
     /// Received, but not yet wanted.
     stash: Option<FromWorker>,
-    /// Why nothing more can be said, found while sending.
+    /// Whether the session was handed over.
+    attached: bool,
+    /// The out-queue was full.
     overrun: bool,
 }
 
@@ -64,6 +66,7 @@ impl WorkerStream {
         Self {
             opened,
             stash: None,
+            attached: false,
             overrun: false,
         }
     }
@@ -90,6 +93,7 @@ impl WorkerStream {
     /// overrun nonetheless, the next event is `Lost`.
     pub fn send(&mut self, message: ToWorker) {
         if matches!(message, ToWorker::Attach(_)) {
+            self.attached = true;
             self.opened.place.attached();
         }
         for message in self.opened.batches.messages(message) {
@@ -122,6 +126,9 @@ impl WorkerStream {
             match self.opened.incoming.poll(cx) {
                 Poll::Ready(Some(Ok(Ok(FromWorker::Draining { within })))) => {
                     self.opened.place.draining(within);
+                    if !self.attached {
+                        self.stash = Some(FromWorker::Draining { within });
+                    }
                 }
                 Poll::Ready(Some(Ok(Ok(message)))) => self.stash = Some(message),
                 Poll::Ready(Some(Ok(Err(Malformed(what))))) => {

@@ -68,7 +68,8 @@ mod tests {
             .map(|n| pacer.due(start + TICK * n, 150.0, TICK * 2))
             .collect();
         assert!(moves.iter().all(|due| *due <= 2));
-        assert!((150..=151).contains(&moves.iter().sum()));
+        let sum: usize = moves.iter().sum();
+        assert!((150..=151).contains(&sum), "{sum}");
     }
 
     #[test]
