@@ -16,10 +16,13 @@
 //! task per socket, none per frame. The protocol cores inside know no sockets and no clock.
 
 pub mod identity;
+pub mod judge;
 pub mod ledger;
 pub mod mulaw;
 mod net;
+pub mod openai;
 mod prng;
 pub mod speech;
+pub mod tls;
 pub mod twilio;
 pub mod wav;

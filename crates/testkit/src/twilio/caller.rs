@@ -166,7 +166,7 @@ struct Call {
 enum Event {
     Main(Option<Result<Message, WsError>>),
     Old(usize, Option<Result<Message, WsError>>),
-    Dialled(Result<Socket, CallerError>),
+    Dialled(Box<Result<Socket, CallerError>>),
     Command(Action),
 }
 
@@ -281,7 +281,7 @@ impl Call {
             && let Poll::Ready(result) = Pin::new(&mut dial.task).poll(cx)
         {
             let result = result.unwrap_or_else(|error| Err(CallerError::Aborted(error.to_string())));
-            return Poll::Ready(Event::Dialled(result));
+            return Poll::Ready(Event::Dialled(Box::new(result)));
         }
         if self.commands_open {
             match self.commands.poll_recv(cx) {
@@ -307,7 +307,7 @@ impl Call {
                     self.keep(line, at);
                 }
             }
-            Event::Dialled(result) => self.dialled(result, at),
+            Event::Dialled(result) => self.dialled(*result, at),
             Event::Command(action) => self.perform(action, at),
         }
     }

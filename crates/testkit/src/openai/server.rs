@@ -1,0 +1,330 @@
+//! The sockets around the sessions: listening, the upgrade, one task per connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use super::faults::Fault;
+use super::options::SimOptions;
+use super::record::SimReport;
+use super::session::{Counts, Out, Session};
+use crate::net::Socket;
+
+mod upgrade;
+
+/// Waiting for a client that does not read; the real server's limit is not known.
+const OUT_LIMIT: usize = 64 * 1024 * 1024;
+/// For the TCP connection, TLS and the upgrade of one client.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the client's answer to a close, and for the last bytes before a drop.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The server could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {error}")]
+pub struct SimError {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// What happened so far on all connections together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SimProgress {
+    /// Connections opened.
+    pub connections: u64,
+    /// Of these, ended.
+    pub closed: u64,
+    /// Stamped frames appended as mu-law, repeated ones too.
+    pub frames_appended: u64,
+    /// Turns that the caller began.
+    pub turns_started: u64,
+    /// Turns that the caller ended.
+    pub turns_ended: u64,
+    /// Responses begun.
+    pub responses_started: u64,
+    /// Responses ended, however.
+    pub responses_done: u64,
+    /// Frames of audio sent.
+    pub frames_sent: u64,
+    /// Truncations asked for.
+    pub truncates: u64,
+    /// Items created by clients.
+    pub items_seeded: u64,
+    /// Sessions updated.
+    pub updates: u64,
+}
+
+/// A running server. Dropping it ends all its connections.
+#[derive(Debug)]
+pub struct OpenAiSim {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    options: Arc<SimOptions>,
+    connections: Mutex<Vec<Arc<Connection>>>,
+    refused: Mutex<u64>,
+    progress: watch::Sender<SimProgress>,
+}
+
+struct Connection {
+    session: Mutex<Session>,
+    wake: Notify,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("connections", &lock(&self.connections).len()).finish_non_exhaustive()
+    }
+}
+
+impl OpenAiSim {
+    /// Listens on this address; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// [`SimError`] when the address cannot be had.
+    pub async fn bind(address: SocketAddr, options: SimOptions) -> Result<Self, SimError> {
+        let fail = |error| SimError { address, error };
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let shared = Arc::new(Shared {
+            options: Arc::new(options),
+            connections: Mutex::new(Vec::new()),
+            refused: Mutex::new(0),
+            progress: watch::Sender::new(SimProgress::default()),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
+        Ok(Self { address, shared, stop, task })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Everything recorded so far; a copy of some size when many calls are running.
+    #[must_use]
+    pub fn report(&self) -> SimReport {
+        let connections = lock(&self.shared.connections);
+        SimReport {
+            connections: connections.iter().map(|connection| lock(&connection.session).record()).collect(),
+            refused_upgrades: *lock(&self.shared.refused),
+        }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn progress(&self) -> SimProgress {
+        *self.shared.progress.borrow()
+    }
+
+    /// Waits until so much has happened. Cancel safe. Never returns if it never happens: put
+    /// a time limit around it.
+    pub async fn wait_for(&self, wanted: impl Fn(&SimProgress) -> bool) -> SimProgress {
+        let mut watcher = self.shared.progress.subscribe();
+        // The sender lives in `shared`, so the channel cannot be closed.
+        watcher.wait_for(|progress| wanted(progress)).await.map_or_else(|_| self.progress(), |progress| *progress)
+    }
+
+    /// Makes all open connections of this call fail now; `None` means all connections.
+    /// Returns how many there were.
+    pub fn inject(&self, call: Option<u32>, fault: &Fault) -> usize {
+        let now = now();
+        let mut count = 0;
+        for connection in lock(&self.shared.connections).iter() {
+            let mut session = lock(&connection.session);
+            if !session.is_ended() && (call.is_none() || session.call() == call) {
+                session.fail(now, fault);
+                connection.wake.notify_one();
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Ends everything and returns what was recorded. Open connections end without a close
+    /// frame.
+    pub async fn shutdown(mut self) -> SimReport {
+        self.stop.send_replace(true);
+        // A panic in there was reported by its own task.
+        let _ = (&mut self.task).await;
+        self.report()
+    }
+}
+
+impl Drop for OpenAiSim {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A poisoned lock still holds a record worth reporting.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, _)) => {
+                    tasks.spawn(Box::pin(serve(tcp, Arc::clone(&shared), stopped.clone())));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: others may end soon.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = tasks.join_next() => {}
+            () = stop_wanted(&stopped) => break,
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn serve(tcp: TcpStream, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+    // Without it the small events of a turn would wait for each other's acknowledgements.
+    let _ = tcp.set_nodelay(true);
+    let upgraded = tokio::select! {
+        upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, upgrade::upgrade(tcp, &shared)) => upgraded.ok().flatten(),
+        () = stop_wanted(&stopped) => None,
+    };
+    let Some((ws, connection)) = upgraded else { return };
+    shared.progress.send_modify(|progress| progress.connections += 1);
+    let mut socket = Socket::new(ws, OUT_LIMIT);
+    let how = tokio::select! {
+        how = converse(&mut socket, &connection, &shared.progress) => how,
+        () = stop_wanted(&stopped) => End::Said("the simulator was shut down".to_owned()),
+    };
+    let how = match how {
+        End::Reset => {
+            socket.reset();
+            "reset by the simulator".to_owned()
+        }
+        End::Drop => {
+            let _ = tokio::time::timeout(LINGER, socket.flush()).await;
+            "dropped by the simulator".to_owned()
+        }
+        End::Close { code, reason } => {
+            let frame = CloseFrame { code: code.into(), reason: reason.clone().into() };
+            let _ = socket.queue_control(Message::Close(Some(frame)));
+            let _ = tokio::time::timeout(LINGER, drain(&mut socket)).await;
+            format!("closed by the simulator: {code} {reason}")
+        }
+        End::Said(how) => how,
+    };
+    tracing::debug!(%how, "a connection ended");
+    lock(&connection.session).closed(now(), how);
+    shared.progress.send_modify(|progress| progress.closed += 1);
+}
+
+/// Also ends when the server itself is gone.
+async fn stop_wanted(stopped: &watch::Receiver<bool>) {
+    let _ = stopped.clone().wait_for(|stopped| *stopped).await;
+}
+
+enum End {
+    Reset,
+    Drop,
+    Close { code: u16, reason: String },
+    Said(String),
+}
+
+/// Runs the session until its end.
+async fn converse(socket: &mut Socket, connection: &Connection, progress: &watch::Sender<SimProgress>) -> End {
+    let mut told = Counts::default();
+    loop {
+        let (messages, due, counts) = turn(connection);
+        for message in messages {
+            match message {
+                Out::Text(text) => {
+                    if socket.queue(Message::text(text)).is_err() {
+                        return End::Drop;
+                    }
+                }
+                Out::StopReading => socket.stop_reading(),
+                Out::Drop => return End::Drop,
+                Out::Reset => return End::Reset,
+                Out::Close { code, reason } => return End::Close { code, reason },
+            }
+        }
+        tell(progress, &mut told, counts);
+        let due = due.map_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3_600), Into::into);
+        tokio::select! {
+            message = socket.step() => match message {
+                Some(Ok(Message::Text(text))) => lock(&connection.session).on_text(now(), &text),
+                Some(Ok(Message::Binary(_))) => lock(&connection.session).on_binary(now()),
+                Some(Ok(Message::Close(frame))) => {
+                    let _ = tokio::time::timeout(LINGER, drain(socket)).await;
+                    return End::Said(frame.map_or_else(
+                        || "closed by the client without a code".to_owned(),
+                        |frame| format!("closed by the client: {} {}", u16::from(frame.code), frame.reason),
+                    ));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return End::Said(format!("broken: {error}")),
+                None => return End::Said("ended by the client without a close frame".to_owned()),
+            },
+            () = tokio::time::sleep_until(due) => {}
+            () = connection.wake.notified() => {}
+        }
+    }
+}
+
+/// Lets the session do what is due; returns what leaves now and when it is due again.
+fn turn(connection: &Connection) -> (Vec<Out>, Option<Instant>, Counts) {
+    let now = now();
+    let mut session = lock(&connection.session);
+    session.wake(now);
+    let messages = std::iter::from_fn(|| session.pop(now)).collect();
+    (messages, session.next_due(), session.counts())
+}
+
+fn tell(progress: &watch::Sender<SimProgress>, told: &mut Counts, counts: Counts) {
+    if *told == counts {
+        return;
+    }
+    progress.send_modify(|progress| {
+        progress.frames_appended += counts.appended - told.appended;
+        progress.turns_started += counts.turns_started - told.turns_started;
+        progress.turns_ended += counts.turns_ended - told.turns_ended;
+        progress.responses_started += counts.responses_started - told.responses_started;
+        progress.responses_done += counts.responses_done - told.responses_done;
+        progress.frames_sent += counts.frames_sent - told.frames_sent;
+        progress.truncates += counts.truncates - told.truncates;
+        progress.items_seeded += counts.seeded - told.seeded;
+        progress.updates += counts.updates - told.updates;
+    });
+    *told = counts;
+}
+
+/// Writes what is left and reads until the client has gone.
+async fn drain(socket: &mut Socket) -> Result<(), WsError> {
+    while let Some(message) = socket.step().await {
+        message?;
+    }
+    Ok(())
+}
+
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
