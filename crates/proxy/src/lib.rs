@@ -36,4 +36,4 @@ pub use drain::ExitReport;
 pub use error::RunError;
 pub use lifecycle::{Control, Lifecycle, Phase};
 pub use listeners::Listeners;
-pub use run::run;
+pub use run::{run, verify};

@@ -11,6 +11,7 @@ use holdline_legs::{Dialer, Gate, ListenerRuntime, OnCall};
 use holdline_telemetry::Metrics;
 use holdline_workers::{Pool, PoolSetup};
 use tokio::{
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
 };
@@ -58,14 +59,19 @@ pub async fn run(
         .zip(runtimes)
         .zip(&config.listeners)
     {
-        info!(listener = settings.name, address = ?listener.local_addr().ok(), "listening");
+        let address = address(&listener);
+        info!(listener = settings.name, address, "listening");
         let done = reached(lifecycle.phase(), Phase::Done);
         let (on_call, gate) = (Arc::clone(&on_call), Arc::clone(&gate));
         servers.spawn(async move {
             holdline_legs::serve(listener, runtime, on_call, gate, done).await;
         });
     }
-    info!(address = ?listeners.admin.local_addr().ok(), "admin port");
+    info!(
+        listener = "admin",
+        address = address(&listeners.admin),
+        "listening"
+    );
     let done = reached(lifecycle.phase(), Phase::Done);
     servers.spawn(admin::serve(listeners.admin, Arc::clone(&edge), done));
 
@@ -73,6 +79,23 @@ pub async fn run(
     // Handshakes in flight and operators' connections are no reason to stay.
     servers.shutdown().await;
     Ok(report)
+}
+
+/// Finds out whether an edge could start with this configuration, as far as that can be said
+/// without listening anywhere: certificates, keys, upstreams. Reads files.
+///
+/// # Errors
+/// As [`run`], the first that is found.
+pub fn verify(config: &Config) -> Result<(), RunError> {
+    let metrics = Metrics::new();
+    listener_runtimes(config, &metrics)?;
+    Dialer::new(&config.upstreams, &metrics)?;
+    Ok(())
+}
+
+fn address(listener: &TcpListener) -> String {
+    let address = listener.local_addr();
+    address.map_or_else(|error| error.to_string(), |address| address.to_string())
 }
 
 fn edge(config: &Config, dialer: Dialer, metrics: Metrics, lifecycle: &Lifecycle) -> Edge {
