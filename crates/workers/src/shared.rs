@@ -1,6 +1,7 @@
 //! What all parts of a pool hold together: its settings, its roster, and news of changes.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -82,6 +83,23 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
+    pub(crate) fn add(&self, address: SocketAddr) -> WorkerId {
+        let id = self.roster().add(address);
+        self.changed.send_replace(());
+        id
+    }
+
+    pub(crate) fn set_detail(&self, id: WorkerId, detail: String) {
+        self.roster().set_detail(id, detail);
+        self.changed.send_replace(());
+    }
+
+    /// Nothing more will come of this worker.
+    pub(crate) fn end(&self, id: WorkerId) {
+        self.roster().end(id);
+        self.changed.send_replace(());
+    }
+
     pub(crate) fn described(&self, id: WorkerId, about: About, connections: Arc<Connections>) {
         let address = connections.address();
         let version = Arc::clone(&about.version);
@@ -98,6 +116,7 @@ impl Shared {
             "worker cannot be used"
         );
         self.roster().incompatible(id, about, why, Instant::now());
+        self.changed.send_replace(());
     }
 
     pub(crate) fn drain(&self, id: WorkerId, cause: Cause, within: Option<Duration>) {

@@ -87,7 +87,7 @@ async fn meet(shared: &Shared, id: WorkerId, address: SocketAddr) -> Met {
                 shared.metrics.connect_failed(error.as_str());
                 tracing::debug!(pool = %shared.name, worker = id.0, %address, %error, failures,
                     "worker not reached");
-                shared.roster().set_detail(id, error.to_string());
+                shared.set_detail(id, error.to_string());
             }
         }
         sleep(back_off(failures)).await;
@@ -135,7 +135,7 @@ async fn watch_over(
             Ok(()) = changes.changed() => {
                 if shared.roster().is_left(id) {
                     tracing::info!(pool = %shared.name, worker = id.0, "worker left: no session remains");
-                    return shared.roster().end(id);
+                    return shared.end(id);
                 }
             }
         }
@@ -164,9 +164,7 @@ async fn introduced(
     // A worker that describes itself in time and is silent about its health is taken to serve.
     let silent = known.await.is_err();
     if !silent && *health.borrow() == Health::NotServing {
-        shared
-            .roster()
-            .set_detail(id, "does not serve yet".to_owned());
+        shared.set_detail(id, "does not serve yet".to_owned());
         tokio::select! {
             cause = gone(&mut met.events) => {
                 shared.lost(id, cause);

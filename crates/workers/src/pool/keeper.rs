@@ -89,7 +89,7 @@ impl Keeper {
 
     /// Whoever answers at this address is a worker, and a new one.
     fn meet(&mut self, address: SocketAddr, failures: u32) {
-        let worker = self.shared.roster().add(address);
+        let worker = self.shared.add(address);
         let life = worker::run(
             Arc::clone(&self.shared),
             worker,
@@ -116,7 +116,7 @@ impl Keeper {
             self.shared.drain(slot.worker, Cause::Discovery, None);
         } else {
             slot.task.abort();
-            self.shared.roster().end(slot.worker);
+            self.shared.end(slot.worker);
         }
     }
 

@@ -1,0 +1,119 @@
+//! Which worker gets a session, and which gets none.
+
+use futures_util::future::join_all;
+use holdline_session::{HangupCause, Loss};
+use holdline_workers::{SeekError, StreamEvent};
+use tonic::Status;
+
+use crate::{
+    fake::{Fake, version},
+    harness::{Edge, next, request, settings, soon},
+};
+
+#[tokio::test]
+async fn a_crowd_spreads_evenly() {
+    let fakes: Vec<_> = (0..4).map(|_| Fake::start(version("v1"))).collect();
+    let edge = Edge::with(&fakes.iter().collect::<Vec<_>>()).await;
+    let seeks = (0..100).map(|session| edge.pool.seek(request(session)));
+    let streams = soon(join_all(seeks)).await;
+    assert!(streams.iter().all(Result::is_ok));
+    let sessions: Vec<_> = edge.pool.workers().iter().map(|it| it.sessions).collect();
+    assert_eq!(sessions, [25; 4]);
+}
+
+#[tokio::test]
+async fn a_full_worker_takes_no_more_until_one_leaves() {
+    let mut script = version("v1");
+    script.description.max_sessions = 2;
+    let fake = Fake::start(script);
+    let edge = Edge::with(&[&fake]).await;
+    let first = edge.seek(1).await.unwrap();
+    let _second = edge.seek(2).await.unwrap();
+    assert!(!edge.pool.ready());
+    let words = "1 worker: 1 full".to_owned();
+    assert_eq!(edge.seek(3).await.unwrap_err(), SeekError::NoneFits(words));
+    drop(first);
+    assert!(edge.seek(3).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_worker_is_chosen_that_cannot_read_the_state() {
+    let fake = Fake::start(version("v1"));
+    let edge = Edge::with(&[&fake]).await;
+    let mut unreadable = request(1);
+    unreadable.seek.schema = 4;
+    let error = soon(edge.pool.seek(unreadable)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no worker fits: 1 worker: 1 cannot read schema 4"
+    );
+}
+
+#[tokio::test]
+async fn an_incompatible_worker_is_no_candidate_and_says_why() {
+    let mut script = version("v2");
+    script.description.max_message_bytes = 1_000;
+    let small = Fake::start(script);
+    let edge = Edge::start(settings(vec![small.address]));
+    edge.until_state(small.address, "incompatible").await;
+    let status = edge.pool.workers().remove(0);
+    assert!(
+        status.detail.contains("raise the worker's limit"),
+        "{}",
+        status.detail
+    );
+    assert_eq!(edge.metrics.workers.incompatible.get(), 1);
+    assert!(!edge.pool.ready());
+    assert!(
+        matches!(edge.seek(1).await, Err(SeekError::NoneFits(words)) if words == "1 worker: 1 incompatible")
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_fails_several_sessions_is_set_aside() {
+    let mut bad = Fake::start(version("v1"));
+    let edge = Edge::with(&[&bad]).await;
+    for session in 0..3 {
+        let mut stream = edge.seek(session).await.unwrap();
+        let call = soon(bad.call()).await;
+        call.outgoing
+            .send(Err(Status::unknown("bug")))
+            .await
+            .unwrap();
+        let event = next(&mut stream).await;
+        assert!(
+            matches!(event, StreamEvent::Lost(Loss::Failed { .. })),
+            "{event:?}"
+        );
+    }
+    let words = "1 worker: 1 ejected".to_owned();
+    assert_eq!(edge.seek(4).await.unwrap_err(), SeekError::NoneFits(words));
+    assert!(
+        edge.metrics
+            .render()
+            .contains("holdline_worker_ejections_total{why=\"sessions_failed\"} 1")
+    );
+}
+
+#[tokio::test]
+async fn sessions_that_the_engine_gives_up_count_against_a_worker_and_others_do_not() {
+    let fake = Fake::start(version("v1"));
+    let edge = Edge::with(&[&fake]).await;
+    for session in 0..5 {
+        let stream = edge.seek(session).await.unwrap();
+        stream.hang_up(&HangupCause::Done);
+    }
+    assert!(edge.pool.ready());
+    for session in 0..3 {
+        let stream = edge.seek(session).await.unwrap();
+        stream.hang_up(&HangupCause::Stuck);
+    }
+    assert!(!edge.pool.ready());
+}
+
+#[tokio::test]
+async fn with_nobody_there_the_words_say_so() {
+    let edge = Edge::start(settings(Vec::new()));
+    let words = "no worker is known".to_owned();
+    assert_eq!(edge.seek(1).await.unwrap_err(), SeekError::NoneFits(words));
+}
