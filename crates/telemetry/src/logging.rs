@@ -1,35 +1,50 @@
 //! The set-up of logs.
+//!
+//! A machine reads JSON, one object a line, fields at the top; people read text. Both go to a writer
+//! of the caller's choice, so that standard output stays free for what a command prints.
 
-use tracing_subscriber::fmt::MakeWriter;
+use std::env;
 
-/// The form of log lines.
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        MakeWriter, SubscriberBuilder,
+        time::{FormatTime, SystemTime},
+    },
+    util::SubscriberInitExt as _,
+};
+
+/// The environment variable that overrides the level.
+const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// The form of log lines. In both, times are RFC 3339 in UTC, to the microsecond.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object a line: `timestamp`, `level`, `target`, `message` and all fields of the event
+    /// side by side; fields of spans in `spans`.
     Json,
-    /// Text for people.
+    /// Text for people, in colours on a terminal.
     Text,
 }
 
-/// Why logs could not be set up.
-#[derive(Debug)]
+/// Why logs could not be set up. The fault lies with whoever started this process.
+#[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The filter cannot be read.
-    Filter(String),
+    #[error(
+        "`{filter}` is no log filter: write a level such as info, or target=level pairs such as holdline_legs=debug,info ({why})"
+    )]
+    Filter {
+        /// As it was written.
+        filter: String,
+        /// In the words of the filter's reader.
+        why: String,
+    },
     /// Something in this process has set up logs before.
+    #[error("logs are set up already in this process")]
     AlreadySet,
 }
-
-impl std::fmt::Display for LoggingError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Filter(what) => write!(f, "the log filter cannot be read: {what}"),
-            Self::AlreadySet => f.write_str("logs are set up already in this process"),
-        }
-    }
-}
-
-impl std::error::Error for LoggingError {}
 
 /// Sets up logs for this process: to `writer` (usually `std::io::stderr`), in `format`, at `level`
 /// (such as `info`) and above. The environment variable `RUST_LOG` overrides `level`.
@@ -40,6 +55,180 @@ pub fn init<W>(format: Format, level: &str, writer: W) -> Result<(), LoggingErro
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let _ = (format, level, writer);
-    Ok(())
+    let overriding = env::var(FILTER_VARIABLE).ok();
+    let overriding = overriding.filter(|filter| !filter.trim().is_empty());
+    subscriber(format, overriding.as_deref().unwrap_or(level), writer)?
+        .try_init()
+        .map_err(|_| LoggingError::AlreadySet)
+}
+
+/// What [`init`] sets for the process, without setting it: for tests and for a log of one's own.
+///
+/// # Errors
+/// If the filter cannot be read.
+pub fn subscriber<W>(
+    format: Format,
+    filter: &str,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    subscriber_at(format, filter, writer, SystemTime)
+}
+
+fn subscriber_at<W>(
+    format: Format,
+    filter: &str,
+    writer: W,
+    time: impl FormatTime + Send + Sync + 'static,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let refused = |error: tracing_subscriber::filter::ParseError| LoggingError::Filter {
+        filter: filter.to_owned(),
+        why: error.to_string(),
+    };
+    let filter = EnvFilter::builder().parse(filter).map_err(refused)?;
+    let builder = SubscriberBuilder::default()
+        .with_env_filter(filter)
+        .with_timer(time)
+        .with_writer(writer);
+    Ok(match format {
+        Format::Json => Box::new(
+            builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .finish(),
+        ),
+        Format::Text => {
+            use std::io::IsTerminal as _;
+            let colours = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+            Box::new(builder.with_ansi(colours).finish())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing_subscriber::fmt::format::Writer;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    struct Fixed;
+
+    impl FormatTime for Fixed {
+        fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+            writer.write_str("2026-09-21T14:13:20.000042Z")
+        }
+    }
+
+    fn logged(format: Format, filter: &str, log: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber_at(format, filter, move || writer.clone(), Fixed).unwrap();
+        tracing::subscriber::with_default(subscriber, log);
+        lines.text()
+    }
+
+    #[test]
+    fn json_has_one_flat_object_a_line() {
+        let text = logged(Format::Json, "info", || {
+            tracing::info!(session = "5f", gap_us = 1_500, "handoff");
+            tracing::debug!("not told");
+            let span = tracing::info_span!("call", call_sid = "CA1");
+            span.in_scope(|| tracing::warn!("within"));
+        });
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                r#"{"timestamp":"2026-09-21T14:13:20.000042Z","level":"INFO","message":"handoff","session":"5f","gap_us":1500,"target":"holdline_telemetry::logging::tests"}"#,
+                r#"{"timestamp":"2026-09-21T14:13:20.000042Z","level":"WARN","message":"within","target":"holdline_telemetry::logging::tests","spans":[{"call_sid":"CA1","name":"call"}]}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn text_is_for_people() {
+        let text = logged(Format::Text, "info", || tracing::info!(worker = 7, "ready"));
+        assert_eq!(
+            text,
+            "2026-09-21T14:13:20.000042Z  INFO holdline_telemetry::logging::tests: ready worker=7\n"
+        );
+    }
+
+    #[test]
+    fn filters_by_target() {
+        let filter = "holdline_telemetry=debug,error";
+        let text = logged(Format::Text, filter, || {
+            tracing::debug!("told");
+            tracing::warn!(target: "h2", "not told");
+        });
+        assert!(
+            text.contains("told") && !text.contains("not told"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read() {
+        let refused = subscriber(Format::Json, "holdline=loud", std::io::sink);
+        let said = refused.err().unwrap().to_string();
+        assert!(
+            said.starts_with("`holdline=loud` is no log filter"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn times_are_rfc_3339_in_utc_to_the_microsecond() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(Format::Text, "info", move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || tracing::info!("now"));
+        let text = lines.text();
+        let shape: String = text
+            .chars()
+            .take(27)
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn twice_is_an_error_and_no_panic() {
+        let first = init(Format::Json, "off", std::io::sink);
+        let second = init(Format::Text, "off", std::io::sink);
+        assert!(first.is_ok());
+        assert!(matches!(second, Err(LoggingError::AlreadySet)));
+    }
 }

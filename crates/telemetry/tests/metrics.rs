@@ -1,0 +1,297 @@
+//! What a scraper sees.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use holdline_telemetry::{Direction, DrainPhase, LegKind, Metrics, WorkerState};
+
+fn has(metrics: &Metrics, line: &str) -> bool {
+    metrics.render().lines().any(|each| each == line)
+}
+
+/// Every metric with one of each label, so that all families are in the text.
+fn busy() -> Metrics {
+    let metrics = Metrics::new();
+    metrics.legs.upgrade_refused("draining");
+    metrics.legs.signature_failed("missing");
+    metrics.legs.closed(LegKind::Caller, 1000, "none");
+    metrics.legs.dial_failed("dns");
+    metrics.legs.tls_reloaded(true);
+    metrics.sessions.ended("caller_hung_up", "none");
+    metrics.sessions.command_dropped("leg_gone");
+    metrics.attachments.attached("new");
+    metrics.attachments.failed("stream");
+    metrics.attachments.handoff("handoff", "ok");
+    metrics.attachments.gap_seconds("handoff", 0.0031);
+    metrics.workers.ejected("failures");
+    metrics.workers.connect_failed("refused");
+    metrics.build.set_version("0.1.0");
+    metrics.build.config_loaded("0a1b2c", 1_790_000_000);
+    metrics
+}
+
+/// Renaming a metric breaks dashboards and alerts of people whom nobody can ask: this list changes
+/// on purpose or not at all.
+#[test]
+fn names_and_types() {
+    let metrics = busy();
+    let worker = metrics.workers.track("v1", WorkerState::Ready);
+    let text = metrics.render();
+    drop(worker);
+    let types: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "holdline_attach_failures_total counter",
+            "holdline_attachments_total counter",
+            "holdline_build_info gauge",
+            "holdline_commands_dropped_total counter",
+            "holdline_config_info gauge",
+            "holdline_config_loaded_timestamp_seconds gauge",
+            "holdline_dial_duration_seconds histogram",
+            "holdline_dial_failures_total counter",
+            "holdline_discovery_failures_total counter",
+            "holdline_drain_phase gauge",
+            "holdline_fenced_messages_total counter",
+            "holdline_handoff_gap_seconds histogram",
+            "holdline_handoffs_total counter",
+            "holdline_leg_bytes_total counter",
+            "holdline_leg_closes_total counter",
+            "holdline_leg_frames_total counter",
+            "holdline_leg_malformed_frames_total counter",
+            "holdline_leg_unwritten_frames_total counter",
+            "holdline_listener_connections gauge",
+            "holdline_listener_handshakes gauge",
+            "holdline_media_dropped_frames_total counter",
+            "holdline_media_lost_frames_total counter",
+            "holdline_media_lost_milliseconds_total counter",
+            "holdline_replayed_inputs_total counter",
+            "holdline_session_hold_seconds histogram",
+            "holdline_session_holds_total counter",
+            "holdline_session_log_bytes gauge",
+            "holdline_session_log_frames gauge",
+            "holdline_session_strikes_total counter",
+            "holdline_sessions_active gauge",
+            "holdline_sessions_ended_total counter",
+            "holdline_sessions_started_total counter",
+            "holdline_signature_failures_total counter",
+            "holdline_tls_reloads_total counter",
+            "holdline_upgrades_accepted_total counter",
+            "holdline_upgrades_refused_total counter",
+            "holdline_worker_connect_failures_total counter",
+            "holdline_worker_connections_total counter",
+            "holdline_worker_ejections_total counter",
+            "holdline_worker_moves_total counter",
+            "holdline_worker_round_trip_seconds histogram",
+            "holdline_workers gauge",
+            "holdline_workers_incompatible_total counter",
+        ]
+    );
+}
+
+#[test]
+fn every_family_has_help_and_no_series_stands_twice() {
+    let text = busy().render();
+    let help = text
+        .lines()
+        .filter(|line| line.starts_with("# HELP "))
+        .count();
+    let types = text
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "))
+        .count();
+    assert_eq!(help, types);
+    let mut series = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, _) = line.rsplit_once(' ').unwrap();
+        assert!(series.insert(name), "{name}");
+    }
+    let counters = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    for counter in counters.filter_map(|line| line.strip_suffix(" counter")) {
+        assert!(counter.ends_with("_total"), "{counter}");
+    }
+}
+
+/// What is counted per frame is there from the start, at zero.
+#[test]
+fn frames_are_counted_by_leg_and_direction() {
+    let metrics = Metrics::new();
+    for leg in LegKind::ALL {
+        for direction in Direction::ALL {
+            let (leg, direction) = (leg.as_str(), direction.as_str());
+            let line =
+                format!("holdline_leg_frames_total{{direction=\"{direction}\",leg=\"{leg}\"}} 0");
+            assert!(has(&metrics, &line), "{line}");
+        }
+    }
+    metrics
+        .legs
+        .frames(LegKind::of("model"), Direction::In)
+        .inc_by(3);
+    metrics
+        .legs
+        .bytes(LegKind::of("caller"), Direction::Out)
+        .inc_by(160);
+    metrics
+        .legs
+        .frames(LegKind::of("a name of a worker's"), Direction::Out)
+        .inc();
+    metrics.legs.unwritten(LegKind::Caller).inc();
+    metrics.legs.malformed(LegKind::Model).inc();
+    for line in [
+        r#"holdline_leg_frames_total{direction="in",leg="model"} 3"#,
+        r#"holdline_leg_bytes_total{direction="out",leg="caller"} 160"#,
+        r#"holdline_leg_frames_total{direction="out",leg="other"} 1"#,
+        r#"holdline_leg_unwritten_frames_total{leg="caller"} 1"#,
+        r#"holdline_leg_malformed_frames_total{leg="model"} 1"#,
+    ] {
+        assert!(has(&metrics, line), "{line}");
+    }
+}
+
+/// A peer chooses its close code, and adds no series by that.
+#[test]
+fn close_codes_are_bounded() {
+    let metrics = Metrics::new();
+    for code in 0..=u16::MAX {
+        metrics.legs.closed(LegKind::Model, code, "peer");
+    }
+    let text = metrics.render();
+    let series = text
+        .lines()
+        .filter(|line| line.starts_with("holdline_leg_closes_total{"));
+    assert_eq!(series.count(), 18);
+    let all = r#"holdline_leg_closes_total{code="4xxx",fault="peer",leg="model"} 1000"#;
+    assert!(has(&metrics, all));
+}
+
+/// The buckets in which a caller begins to hear a handoff are told apart.
+#[test]
+fn handoff_gaps() {
+    let metrics = Metrics::new();
+    for seconds in [0.0004, 0.003, 0.019, 0.03, 1.5] {
+        metrics.attachments.gap_seconds("handoff", seconds);
+    }
+    for (bound, count) in [
+        ("0.001", 1),
+        ("0.005", 2),
+        ("0.02", 3),
+        ("0.04", 4),
+        ("5", 5),
+        ("+Inf", 5),
+    ] {
+        let line = format!(
+            "holdline_handoff_gap_seconds_bucket{{reason=\"handoff\",le=\"{bound}\"}} {count}"
+        );
+        assert!(has(&metrics, &line), "{line}\n{}", metrics.render());
+    }
+}
+
+#[test]
+fn one_drain_phase_at_a_time() {
+    let metrics = Metrics::new();
+    assert!(has(&metrics, r#"holdline_drain_phase{phase="serving"} 1"#));
+    metrics.drain.set_phase(DrainPhase::Refusing);
+    for phase in DrainPhase::ALL {
+        let value = u8::from(*phase == DrainPhase::Refusing);
+        let line = format!(
+            "holdline_drain_phase{{phase=\"{}\"}} {value}",
+            phase.as_str()
+        );
+        assert!(has(&metrics, &line), "{line}");
+    }
+}
+
+#[test]
+fn one_configuration_at_a_time() {
+    let metrics = Metrics::new();
+    metrics.build.config_loaded("first", 1);
+    metrics.build.config_loaded("second", 2);
+    assert!(!metrics.render().contains("first"));
+    assert!(has(
+        &metrics,
+        r#"holdline_config_info{fingerprint="second"} 1"#
+    ));
+    assert!(has(&metrics, "holdline_config_loaded_timestamp_seconds 2"));
+}
+
+#[test]
+fn workers_move_between_states_and_versions() {
+    let metrics = Metrics::new();
+    let mut worker = metrics.workers.track("", WorkerState::Connecting);
+    let other = metrics.workers.track("v1", WorkerState::Ready);
+    worker.set_version("v1");
+    worker.set_state(WorkerState::Ready);
+    assert!(has(
+        &metrics,
+        r#"holdline_workers{state="ready",version="v1"} 2"#
+    ));
+    drop(other);
+    worker.set_state(WorkerState::Draining);
+    assert!(has(
+        &metrics,
+        r#"holdline_workers{state="ready",version="v1"} 0"#
+    ));
+    assert!(has(
+        &metrics,
+        r#"holdline_workers{state="draining",version="v1"} 1"#
+    ));
+    drop(worker);
+    assert!(
+        !metrics.render().contains("v1"),
+        "a version without workers has no series"
+    );
+}
+
+/// Ten deploys an hour for a week do not fill the memory of whoever scrapes.
+#[test]
+fn versions_are_bounded_and_come_free_again() {
+    let metrics = Metrics::new();
+    let series = || {
+        let text = metrics.render();
+        let workers = text
+            .lines()
+            .filter(|line| line.starts_with("holdline_workers{"));
+        workers.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let crowd: Vec<_> = (0..40)
+        .map(|n| metrics.workers.track(&format!("v{n}"), WorkerState::Ready))
+        .collect();
+    assert_eq!(series().len(), 17);
+    assert!(has(
+        &metrics,
+        r#"holdline_workers{state="ready",version="other"} 24"#
+    ));
+    drop(crowd);
+    assert_eq!(
+        series(),
+        [r#"holdline_workers{state="ready",version="other"} 0"#]
+    );
+    for n in 0..1_000 {
+        let version = format!("w{n}");
+        let worker = metrics.workers.track(&version, WorkerState::Ready);
+        let line = format!("holdline_workers{{state=\"ready\",version=\"{version}\"}} 1");
+        assert!(has(&metrics, &line), "{line}");
+        drop(worker);
+    }
+    let long = metrics.workers.track(&"x".repeat(65), WorkerState::Ready);
+    assert!(has(
+        &metrics,
+        r#"holdline_workers{state="ready",version="other"} 1"#
+    ));
+    drop(long);
+}
+
+/// Two edges in one process, as in tests, do not count each other's calls.
+#[test]
+fn no_globals() {
+    let (one, two) = (Metrics::new(), Metrics::new());
+    one.sessions.started.inc();
+    let clone = one.clone();
+    clone.sessions.started.inc();
+    assert!(has(&one, "holdline_sessions_started_total 2"));
+    assert!(has(&two, "holdline_sessions_started_total 0"));
+}
