@@ -1,0 +1,147 @@
+//! What the core wants done.
+
+use std::{collections::BTreeMap, fmt};
+
+use bytes::Bytes;
+
+use super::ToolRequest;
+use crate::private::Private;
+
+/// Something to be done, in the order given.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Action {
+    /// A text message to the caller's leg.
+    ToCaller(Bytes),
+    /// A text message to the model's leg.
+    ToModel(Bytes),
+    OpenModel {
+        upstream: String,
+        attributes: BTreeMap<String, String>,
+    },
+    CloseModel {
+        reason: &'static str,
+    },
+    SetTimer {
+        timer: Timer,
+        after_ms: u64,
+    },
+    CancelTimer(Timer),
+    /// Asks a webhook; answered by [`super::Event::ToolDone`].
+    Ask(ToolRequest),
+    /// Ends the call.
+    End {
+        reason: String,
+    },
+    /// Something that an operator may want to read.
+    Note(Note),
+}
+
+/// A timer of the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timer {
+    /// The model's leg: takes too long to get ready, or is to be opened again.
+    Model,
+    /// The model was asked for an answer, and has to begin one.
+    Reply,
+    /// The caller speaks, and there has to be media.
+    Quiet,
+    /// No more keys.
+    Keys,
+}
+
+impl Timer {
+    /// Its name at the edge.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Reply => "reply",
+            Self::Quiet => "quiet",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// The timer of this name; `None` for one of another version.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Model, Self::Reply, Self::Quiet, Self::Keys]
+            .into_iter()
+            .find(|timer| timer.name() == name)
+    }
+}
+
+/// Something that an operator may want to read. Words of the call are [`Private`].
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Note {
+    /// The model has confirmed its settings.
+    ModelReady {
+        expires_at: Option<u64>,
+        unheard_ms: u64,
+    },
+    /// The model's leg is gone.
+    ModelLost {
+        code: u16,
+        reason: String,
+        attempt: u32,
+    },
+    /// The model was told what went before.
+    Seeded {
+        entries: usize,
+        forgotten: u64,
+    },
+    /// The model reports an error.
+    ModelError {
+        code: String,
+        message: Private,
+        fatal: bool,
+    },
+    /// A message that cannot be understood.
+    Malformed {
+        leg: &'static str,
+        bytes: usize,
+    },
+    CallerSaid {
+        turn: u64,
+        words: Private,
+    },
+    AgentSaid {
+        turn: u64,
+        words: Private,
+    },
+    Interrupted {
+        turn: u64,
+        heard_ms: u64,
+        sent_ms: u64,
+    },
+    KeysPressed {
+        keys: Private,
+    },
+    ToolCalled {
+        name: String,
+        arguments: Private,
+    },
+    ToolAnswered {
+        name: String,
+        output: Private,
+    },
+    SilenceSent {
+        ms: u64,
+    },
+    /// The model was told the settings of another version of the file.
+    SettingsChanged,
+}
+
+impl fmt::Debug for Action {
+    /// Kinds and lengths: what is said is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ToCaller(text) => write!(f, "ToCaller({} bytes)", text.len()),
+            Self::ToModel(text) => write!(f, "ToModel({} bytes)", text.len()),
+            Self::OpenModel { upstream, .. } => write!(f, "OpenModel({upstream})"),
+            Self::CloseModel { reason } => write!(f, "CloseModel({reason})"),
+            Self::SetTimer { timer, after_ms } => write!(f, "SetTimer({timer:?}, {after_ms} ms)"),
+            Self::CancelTimer(timer) => write!(f, "CancelTimer({timer:?})"),
+            Self::Ask(request) => write!(f, "Ask({})", request.tool),
+            Self::End { reason } => write!(f, "End({reason})"),
+            Self::Note(note) => write!(f, "Note({note:?})"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the core is told.
+
+use crate::ids::StreamSid;
+
+/// What is known of a call before its first input.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Facts {
+    pub(crate) call_sid: Option<String>,
+    pub(crate) stream: Option<StreamSid>,
+    /// Opening of the model's leg that the edge dials or has dialled by itself.
+    pub(crate) model: Option<u32>,
+}
+
+/// Something that happened to the call.
+pub(crate) enum Event<'a> {
+    /// A message on the caller's leg.
+    Caller(&'a [u8]),
+    /// A message on the model's leg.
+    Model(&'a [u8]),
+    ModelOpened {
+        incarnation: u32,
+    },
+    ModelClosed(ModelClosed<'a>),
+    /// The model's leg could not be asked for.
+    ModelRefused(Refusal),
+    /// The caller's socket is gone; they may come back.
+    CallerLost,
+    /// The caller is back on a new socket.
+    CallerReplaced {
+        stream: Option<StreamSid>,
+    },
+    /// So much of the caller's media was lost on its way here.
+    Gap {
+        media_ms: u64,
+    },
+    Timer(super::Timer),
+    /// A function has returned.
+    ToolDone {
+        number: u64,
+        output: String,
+    },
+}
+
+/// How the model's leg ended.
+pub(crate) struct ModelClosed<'a> {
+    pub(crate) incarnation: u32,
+    /// WebSocket close code; 0 where it was never open.
+    pub(crate) code: u16,
+    pub(crate) reason: &'a str,
+}
+
+/// Why the model's leg could not be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// The edge knows no such upstream: asking again does not help.
+    UnknownUpstream,
+    /// The old one is still closing, or there are too many legs.
+    NotNow,
+}

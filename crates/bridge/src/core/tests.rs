@@ -1,0 +1,10 @@
+//! The core from outside: inputs with their times go in, messages for the two sides come out.
+
+mod dialogue;
+mod interruptions;
+mod keys;
+mod link;
+mod media;
+mod replacement;
+mod tools;
+mod world;
