@@ -21,5 +21,5 @@ pub use edge::{BuildMetrics, DrainMetrics};
 pub use labels::{Direction, DrainPhase, LegKind, WorkerState};
 pub use legs::LegMetrics;
 pub use metrics::Metrics;
-pub use sessions::SessionMetrics;
+pub use sessions::{MillisCounter, SessionMetrics};
 pub use workers::{TrackedWorker, WorkerMetrics};

@@ -1,8 +1,8 @@
 //! One place that makes metrics and registers them.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, core::Collector,
 };
 
 /// Names and labels are constants of this crate: making and registering one fails only if a name is
@@ -15,6 +15,10 @@ pub(crate) struct Register<'a>(pub(crate) &'a Registry);
 impl Register<'_> {
     pub(crate) fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.add(IntCounter::new(name, help).expect(CONSTANT))
+    }
+
+    pub(crate) fn float_counter(&self, name: &str, help: &str) -> Counter {
+        self.add(Counter::new(name, help).expect(CONSTANT))
     }
 
     pub(crate) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -1,6 +1,6 @@
 //! Metrics of sessions: their life, their log, what was lost.
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Counter, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use crate::register::Register;
 
@@ -23,8 +23,8 @@ pub struct SessionMetrics {
     pub media_dropped_frames: IntCounter,
     /// Frames of caller media that no worker ever saw.
     pub media_lost_frames: IntCounter,
-    /// Milliseconds of caller media that no worker ever saw.
-    pub media_lost_ms: IntCounter,
+    /// Caller media that no worker ever saw, as time.
+    pub media_lost_ms: MillisCounter,
     commands_dropped: IntCounterVec,
     /// Losses of a worker without progress since the last.
     pub strikes: IntCounter,
@@ -60,10 +60,10 @@ impl SessionMetrics {
                 "holdline_media_lost_frames_total",
                 "Frames of caller media that no worker ever saw.",
             ),
-            media_lost_ms: register.counter(
-                "holdline_media_lost_milliseconds_total",
-                "Caller media that no worker ever saw, in milliseconds.",
-            ),
+            media_lost_ms: MillisCounter(register.float_counter(
+                "holdline_media_lost_seconds_total",
+                "Caller media that no worker ever saw, in seconds.",
+            )),
             commands_dropped: register.counters(
                 "holdline_commands_dropped_total",
                 "Workers' commands that could not be done, by reason.",
@@ -93,5 +93,17 @@ impl SessionMetrics {
     /// A command could not be done; the word is the engine's.
     pub fn command_dropped(&self, reason: &'static str) {
         self.commands_dropped.with_label_values(&[reason]).inc();
+    }
+}
+
+/// Time that adds up: counted in milliseconds, as media is, and shown in seconds, as metrics are.
+#[derive(Clone, Debug)]
+pub struct MillisCounter(Counter);
+
+impl MillisCounter {
+    /// Adds so many milliseconds.
+    pub fn inc_by(&self, ms: u64) {
+        // Exact up to 2^53 ms.
+        self.0.inc_by(ms as f64 / 1_000.0);
     }
 }

@@ -67,7 +67,7 @@ fn names_and_types() {
             "holdline_listener_handshakes gauge",
             "holdline_media_dropped_frames_total counter",
             "holdline_media_lost_frames_total counter",
-            "holdline_media_lost_milliseconds_total counter",
+            "holdline_media_lost_seconds_total counter",
             "holdline_replayed_inputs_total counter",
             "holdline_session_hold_seconds histogram",
             "holdline_session_holds_total counter",
@@ -283,6 +283,14 @@ fn versions_are_bounded_and_come_free_again() {
         r#"holdline_workers{state="ready",version="other"} 1"#
     ));
     drop(long);
+}
+
+#[test]
+fn lost_media_is_told_in_seconds() {
+    let metrics = Metrics::new();
+    metrics.sessions.media_lost_ms.inc_by(1_480);
+    metrics.sessions.media_lost_ms.inc_by(20);
+    assert!(has(&metrics, "holdline_media_lost_seconds_total 1.5"));
 }
 
 /// Two edges in one process, as in tests, do not count each other's calls.
