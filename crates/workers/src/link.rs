@@ -93,14 +93,21 @@ pub(crate) struct LinkState {
     /// As the worker's SETTINGS_MAX_CONCURRENT_STREAMS says.
     streams_peer: AtomicUsize,
     streams_max: usize,
-    events: mpsc::Sender<LinkEvent>,
+    /// Set once connected: a connection that never came about is no news of the worker.
+    events: OnceLock<mpsc::Sender<LinkEvent>>,
 }
 
 impl LinkState {
     fn goes_away(&self) {
         if !self.going_away.swap(true, Ordering::AcqRel) {
+            self.tell(LinkEvent::GoesAway);
+        }
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        if let Some(events) = self.events.get() {
             // Full only where the receiver is gone or has older bad news to work on.
-            let _ = self.events.try_send(LinkEvent::GoesAway);
+            let _ = events.try_send(event);
         }
     }
 
@@ -111,7 +118,7 @@ impl LinkState {
             cause()
         });
         if news {
-            let _ = self.events.try_send(LinkEvent::Closed(cause.clone()));
+            self.tell(LinkEvent::Closed(cause.clone()));
         }
     }
 
@@ -171,12 +178,17 @@ impl Link {
             streams: AtomicUsize::new(0),
             streams_peer: AtomicUsize::new(usize::MAX),
             streams_max: settings.streams_max(),
-            events,
+            events: OnceLock::new(),
         });
         let connecting = handshake(address, settings, Arc::clone(&state));
         let (sender, connection) = timeout(settings.connect_timeout, connecting)
             .await
             .map_err(|_| LinkError::Timeout(settings.connect_timeout))??;
+        state.events.get_or_init(|| events);
+        // What happened before that was told to nobody.
+        if !state.is_usable() {
+            return Err(LinkError::GoingAway);
+        }
         tokio::spawn(run(connection, Arc::clone(&state)));
         Ok(Self { sender, state })
     }

@@ -101,7 +101,7 @@ impl Pool {
         !self.shared.is_closed() && self.shared.roster().ready(Instant::now())
     }
 
-    /// Waits until [`Pool::ready`]; forever where the pool is shut down first. Cancel safe.
+    /// Waits until a worker is ready; forever where the pool is shut down first. Cancel safe.
     pub async fn until_ready(&self) {
         self.until(|workers| {
             workers

@@ -181,12 +181,11 @@ impl fmt::Debug for WorkerStream {
     }
 }
 
+/// Understood or not, or the stream has failed.
+type Said = Result<Result<FromWorker, Malformed>, Status>;
+
 impl Incoming {
-    #[allow(clippy::type_complexity)]
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Result<FromWorker, Malformed>, Status>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
         loop {
             match self {
                 Self::Calling(call) => match call.as_mut().poll(cx) {

@@ -105,7 +105,9 @@ async fn try_to_meet(shared: &Shared, address: SocketAddr) -> Result<Met, Descri
     })
 }
 
-/// Until the worker's connection is gone, or its last session after it was told to leave.
+/// Until the worker's connection is gone, or its last session after it was told to leave. Where it
+/// has several connections, the end of one is the end of all: mostly the process is gone, and
+/// waiting for each to find out would cost its sessions seconds.
 async fn watch_over(
     shared: &Shared,
     id: WorkerId,

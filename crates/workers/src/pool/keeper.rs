@@ -45,19 +45,19 @@ pub(super) struct Keeper {
     shared: Arc<Shared>,
     slots: BTreeMap<SocketAddr, Slot>,
     tasks: JoinSet<()>,
-    fates: (
-        mpsc::Sender<(WorkerId, Fate)>,
-        mpsc::Receiver<(WorkerId, Fate)>,
-    ),
+    told: mpsc::Sender<(WorkerId, Fate)>,
+    fates: mpsc::Receiver<(WorkerId, Fate)>,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let (told, fates) = mpsc::channel(FATES_MAX);
         Self {
             shared,
             slots: BTreeMap::new(),
             tasks: JoinSet::new(),
-            fates: mpsc::channel(FATES_MAX),
+            told,
+            fates,
         }
     }
 
@@ -68,7 +68,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 Some(found) = endpoints.next() => self.found(&found),
-                Some((worker, fate)) = self.fates.1.recv() => self.fate(worker, fate),
+                Some((worker, fate)) = self.fates.recv() => self.fate(worker, fate),
                 Some(_) = self.tasks.join_next() => {}
             }
         }
@@ -95,7 +95,7 @@ impl Keeper {
             worker,
             address,
             back_off(failures),
-            self.fates.0.clone(),
+            self.told.clone(),
         );
         let task = self.tasks.spawn(life);
         let slot = Slot {

@@ -10,11 +10,12 @@ use std::{
 use futures_util::future::BoxFuture;
 use holdline_config::{Discovery, DnsDiscovery};
 use holdline_session::MoveReason;
-use holdline_workers::{Resolve, StreamEvent};
+use holdline_telemetry::Metrics;
+use holdline_workers::{Pool, PoolSetup, Resolve, SeekError, StreamEvent};
 
 use crate::{
     fake::{Fake, version},
-    harness::{Edge, next, settings, soon},
+    harness::{Edge, next, request, settings, soon},
 };
 
 /// A name whose addresses a test changes; `None`: it cannot be looked up.
@@ -138,12 +139,24 @@ async fn a_worker_that_does_not_serve_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_pool_ends_seeking() {
-    let fake = Fake::start(version("v1"));
-    let edge = Edge::with(&[&fake]).await;
-    let seeking = edge.pool.seek(crate::harness::request(1));
-    drop(edge);
-    drop(fake);
-    // The clone within the future is no reason for the pool to live on.
-    assert!(soon(seeking).await.is_err());
+async fn after_shutdown_nothing_is_found_and_what_is_open_stays_open() {
+    let mut fake = Fake::start(version("v1"));
+    let (shut_down, down) = tokio::sync::oneshot::channel::<()>();
+    let setup = PoolSetup {
+        name: "default".to_owned(),
+        settings: settings(vec![fake.address]),
+        required_message_bytes: 0,
+        metrics: Metrics::new().workers,
+    };
+    let pool = Pool::start(setup, async {
+        let _ = down.await;
+    });
+    soon(pool.until_ready()).await;
+    let mut stream = soon(pool.seek(request(1))).await.unwrap();
+    shut_down.send(()).unwrap();
+    soon(pool.until(|_| !pool.ready())).await;
+    let error = soon(pool.seek(request(2))).await.unwrap_err();
+    assert_eq!(error, SeekError::Closed);
+    soon(soon(fake.call()).await.accept()).await;
+    assert!(matches!(next(&mut stream).await, StreamEvent::Message(_)));
 }

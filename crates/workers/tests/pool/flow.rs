@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use holdline_session::{FromWorker, Seq};
+use holdline_session::{FromWorker, Loss, Seq};
 use holdline_wire::v1::{self, serve_request, serve_response::Message};
 use holdline_workers::StreamEvent;
 
@@ -112,6 +112,22 @@ async fn a_large_frame_passes_in_both_directions() {
         panic!("not one send");
     };
     assert_eq!(payload.bytes(), &large);
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_read_loses_the_session_when_the_queue_is_full() {
+    let mut fake = Fake::start(version("v1"));
+    let edge = Edge::with(&[&fake]).await;
+    let (mut stream, _call) = edge.attach(&mut fake, 1).await;
+    let _thaw = fake.freeze();
+    // Far more than the window that the engine would keep to.
+    for seq in 1..=1_000 {
+        stream.send(frame(seq, "unread"));
+    }
+    let StreamEvent::Lost(Loss::Failed { status }) = next(&mut stream).await else {
+        panic!("not lost");
+    };
+    assert!(status.contains("does not read"), "{status}");
 }
 
 fn flood(
