@@ -1,0 +1,130 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Holds the line while you deploy.
+///
+/// Holdline owns the two sockets of a phone call, the carrier's and the model's, and sends what
+/// comes over them to workers over gRPC. A worker can be rolled, rolled back, crash or hang at any
+/// moment of a call: the caller hears nothing of it.
+#[derive(Parser, Debug)]
+#[command(name = "holdline", version, after_long_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Begin:
+  holdline demo                               no accounts, no set-up: see a deploy under live calls
+  holdline bridge --config bridge.yaml        a voice worker: Twilio callers talk to OpenAI
+  holdline check --config holdline.yaml       is the edge's file right, and what is in force
+  holdline run --config holdline.yaml         the edge
+
+Exit status:
+  0  done; for `run`: drained, after SIGTERM
+  1  it failed, for example an address is in use
+  2  the command line or a configuration file is wrong";
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Shows it all on this machine: live calls while workers are rolled, killed and frozen.
+    #[command(after_long_help = crate::demo::AFTER_HELP)]
+    Demo(crate::demo::DemoArgs),
+    /// Runs the edge until SIGTERM, then until its last call is over.
+    Run(RunArgs),
+    /// Checks a configuration and prints what is in force, defaults included.
+    Check(CheckArgs),
+    /// Prints the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Prints a completion script for a shell.
+    #[command(after_long_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArgs),
+    /// Runs the ready-made voice worker: Twilio callers talk to a model of OpenAI.
+    Bridge(Box<holdline_bridge::Options>),
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_long_help = RUN_HELP)]
+pub(crate) struct RunArgs {
+    /// The edge's configuration.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "HOLDLINE_CONFIG",
+        default_value = "holdline.yaml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+const RUN_HELP: &str = "\
+Signals:
+  SIGTERM, SIGINT   drain: /readyz fails at once; calls are still taken for `drain.lame_duck`, then
+                    refused with 503; live calls go on until they end or `drain.deadline` comes.
+                    Set the orchestrator's patience (terminationGracePeriodSeconds) above that.
+  a second one      goes to the deadline at once: live calls are closed in good order.
+
+The soft limit of open files is raised to the hard one: a call takes two sockets and more.
+RUST_LOG overrides `log.level`, for example RUST_LOG=info,holdline_workers=debug.";
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHECK_HELP)]
+pub(crate) struct CheckArgs {
+    /// The edge's configuration.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "HOLDLINE_CONFIG",
+        default_value = "holdline.yaml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+const CHECK_HELP: &str = "\
+Everything that is wrong is told at once, each with its line and its path, and the exit status is 2.
+Otherwise standard output is the whole configuration as YAML, every default filled in and secrets
+masked. Files and environment variables that the configuration names are read too, so run it where
+the edge will run.";
+
+/// Arguments of `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// For which shell.
+    pub(crate) shell: Shell,
+}
+
+const COMPLETIONS_HELP: &str = "\
+For example:
+  holdline completions bash > /etc/bash_completion.d/holdline
+  holdline completions zsh > \"${fpath[1]}/_holdline\"
+  holdline completions fish > ~/.config/fish/completions/holdline.fish";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            let widest = help.lines().map(str::len).max().unwrap_or_default();
+            assert!(widest <= 100, "{widest} columns:\n{help}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The demo's child processes: the edge and its workers, started, watched and ended by pid.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+/// Longest wait for a process that was told to end.
+const EXIT_WITHIN: Duration = Duration::from_secs(60);
+
+/// A log line of a child, parsed.
+#[derive(Debug)]
+pub(super) struct LogLine {
+    /// Which child said it.
+    pub(super) process: String,
+    /// The line: one JSON object.
+    pub(super) line: Value,
+}
+
+/// A running child. Killed when dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    name: String,
+    child: Child,
+    pid: Pid,
+}
+
+impl Process {
+    /// Starts this very program again with other arguments. Its log goes to `NAME.log` in `folder`,
+    /// and each line that is JSON to `lines` as well; when nobody takes them, they wait in the pipe.
+    pub(super) fn start(
+        name: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+        folder: &Path,
+        lines: mpsc::Sender<LogLine>,
+    ) -> io::Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut child = Command::new(program)
+            .args(args)
+            .envs(env.iter().copied())
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let log = File::create(folder.join(format!("{name}.log")))?;
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(keep_log(name.to_owned(), stderr, log, lines));
+        }
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("the process ended at once"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            pid,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks it to end in good order.
+    pub(super) fn terminate(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::TERM)?)
+    }
+
+    /// Ends it without a word.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::KILL)?)
+    }
+
+    /// Freezes it.
+    pub(super) fn freeze(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::STOP)?)
+    }
+
+    /// Lets it go on.
+    pub(super) fn thaw(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::CONT)?)
+    }
+
+    /// Waits for its end; says whether that was in good order.
+    pub(super) async fn ended(mut self) -> io::Result<bool> {
+        match tokio::time::timeout(EXIT_WITHIN, self.child.wait()).await {
+            Ok(status) => Ok(status?.success()),
+            Err(_) => Err(io::Error::other(format!(
+                "{} did not end within {EXIT_WITHIN:?}",
+                self.name
+            ))),
+        }
+    }
+}
+
+async fn keep_log(
+    process: String,
+    stderr: tokio::process::ChildStderr,
+    mut log: File,
+    lines: mpsc::Sender<LogLine>,
+) {
+    let mut reader = BufReader::new(stderr).lines();
+    while let Ok(Some(text)) = reader.next_line().await {
+        // A full disk must not stop the show; the lines still count.
+        let _ = writeln!(log, "{text}");
+        if let Ok(line) = serde_json::from_str(&text) {
+            let process = process.clone();
+            if lines.send(LogLine { process, line }).await.is_err() {
+                break;
+            }
+        }
+    }
+    // Whatever follows is read, so that the child never blocks on its log.
+    while let Ok(Some(text)) = reader.next_line().await {
+        let _ = writeln!(log, "{text}");
+    }
+}
+
+/// Ports of this machine that were free a moment ago.
+pub(super) fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let listeners: Vec<_> = (0..count)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()?;
+    listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
+}
+
+/// Writes a file of the demo and says where.
+pub(super) fn write_file(folder: &Path, name: &str, content: &str) -> io::Result<PathBuf> {
+    let path = folder.join(name);
+    std::fs::write(&path, content)?;
+    Ok(path)
+}
