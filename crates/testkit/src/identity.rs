@@ -79,7 +79,9 @@ pub fn read(frame: &[u8]) -> Option<FrameId> {
     }
     let mut bytes = [0u8; STAMP_BYTES];
     for (index, (byte, samples)) in bytes.iter_mut().zip(frame.chunks_exact(8)).enumerate() {
-        *byte = samples.iter().fold(0, |all, sample| (all << 1) | (sample & 1));
+        *byte = samples
+            .iter()
+            .fold(0, |all, sample| (all << 1) | (sample & 1));
         // Most places that are not the start of a frame are refused after 8 samples.
         if index < MAGIC.len() && *byte != MAGIC[index] {
             return None;
@@ -105,7 +107,8 @@ fn to_bytes(id: FrameId) -> [u8; STAMP_BYTES] {
 }
 
 fn from_bytes(bytes: &[u8; STAMP_BYTES]) -> Option<FrameId> {
-    let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word =
+        |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     if bytes[..2] != MAGIC || word(16) != crc32(&bytes[..16]) {
         return None;
     }
@@ -115,7 +118,11 @@ fn from_bytes(bytes: &[u8; STAMP_BYTES]) -> Option<FrameId> {
         _ => return None,
     };
     Some(FrameId {
-        stream: StreamId { voice, call: word(4), part: word(8) },
+        stream: StreamId {
+            voice,
+            call: word(4),
+            part: word(8),
+        },
         counter: word(12),
         label: bytes[3],
     })
@@ -158,7 +165,10 @@ impl Scanner {
         while let Some(frame) = joined.get(at..at + FRAME_BYTES) {
             match read(frame) {
                 Some(id) => {
-                    found.push(Found { id, offset: self.consumed + at as u64 });
+                    found.push(Found {
+                        id,
+                        offset: self.consumed + at as u64,
+                    });
                     at += FRAME_BYTES;
                 }
                 None => {
@@ -201,8 +211,16 @@ mod tests {
     use crate::speech::Utterance;
 
     fn id(counter: u32) -> FrameId {
-        let stream = StreamId { voice: Voice::Model, call: 7, part: model_part(3, 9) };
-        FrameId { stream, counter, label: 4 }
+        let stream = StreamId {
+            voice: Voice::Model,
+            call: 7,
+            part: model_part(3, 9),
+        };
+        FrameId {
+            stream,
+            counter,
+            label: 4,
+        }
     }
 
     fn frames(count: u32) -> Vec<u8> {
@@ -219,7 +237,10 @@ mod tests {
     fn an_identity_comes_back_and_cannot_be_heard() {
         let plain = Utterance::AMIABLE.frame(40);
         let mut frame = plain;
-        let wanted = FrameId { counter: u32::MAX, ..id(0) };
+        let wanted = FrameId {
+            counter: u32::MAX,
+            ..id(0)
+        };
         stamp(&mut frame, wanted);
         assert_eq!(read(&frame), Some(wanted));
         for (before, after) in plain.iter().zip(frame) {
@@ -258,13 +279,19 @@ mod tests {
         let stream = frames(20);
         for size in [1, 7, 159, 160, 161, 2_080, stream.len()] {
             let mut scanner = Scanner::default();
-            let found: Vec<Found> = stream.chunks(size).flat_map(|piece| scanner.push(piece)).collect();
+            let found: Vec<Found> = stream
+                .chunks(size)
+                .flat_map(|piece| scanner.push(piece))
+                .collect();
             assert_eq!(found.len(), 20, "pieces of {size}");
             for (n, frame) in found.iter().enumerate() {
                 assert_eq!(frame.id, id(n as u32));
                 assert_eq!(frame.offset, n as u64 * 160);
             }
-            assert_eq!((scanner.unreadable_bytes(), scanner.incomplete_bytes()), (0, 0));
+            assert_eq!(
+                (scanner.unreadable_bytes(), scanner.incomplete_bytes()),
+                (0, 0)
+            );
         }
     }
 

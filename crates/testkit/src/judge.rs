@@ -78,7 +78,10 @@ pub struct Account {
 
 /// The numbers of a [`Way`], for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the fields are those of Way; delays are in milliseconds")]
+#[allow(
+    missing_docs,
+    reason = "the fields are those of Way; delays are in milliseconds"
+)]
 pub struct WaySummary {
     pub sent: u64,
     pub received: u64,
@@ -115,7 +118,11 @@ impl Way {
     /// The longest delay.
     #[must_use]
     pub fn delay_max(&self) -> Duration {
-        self.delays.iter().map(|(_, delay)| *delay).max().unwrap_or_default()
+        self.delays
+            .iter()
+            .map(|(_, delay)| *delay)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Adds another account: of another call, for the sum over many.
@@ -157,7 +164,11 @@ impl Way {
     fn lose(&mut self, part: u32, counter: u32, sent: Instant) {
         self.lost += 1;
         if self.lost_frames.len() < LOST_LIMIT {
-            self.lost_frames.push(LostFrame { part, counter, sent });
+            self.lost_frames.push(LostFrame {
+                part,
+                counter,
+                sent,
+            });
         }
     }
 }
@@ -165,8 +176,14 @@ impl Way {
 /// Judges one call. Of the connections only those that served it are looked at, and those
 /// whose model spoke to it before it had heard anyone.
 #[must_use]
-pub fn account<'a>(call: &CallRecord, models: impl IntoIterator<Item = &'a ConnectionRecord>) -> Account {
-    let models: Vec<&ConnectionRecord> = models.into_iter().filter(|model| concerns(call, model)).collect();
+pub fn account<'a>(
+    call: &CallRecord,
+    models: impl IntoIterator<Item = &'a ConnectionRecord>,
+) -> Account {
+    let models: Vec<&ConnectionRecord> = models
+        .into_iter()
+        .filter(|model| concerns(call, model))
+        .collect();
     let heard = || call.streams.iter().flat_map(|stream| &stream.heard);
     let count = |fate| heard().filter(|frame| frame.fate == fate).count() as u64;
     Account {
@@ -175,14 +192,25 @@ pub fn account<'a>(call: &CallRecord, models: impl IntoIterator<Item = &'a Conne
         to_caller: to_caller(call, &models),
         cleared: count(Fate::Cleared),
         cut_off: count(Fate::CutOff),
-        violations: call.streams.iter().map(|stream| stream.violation_count).sum(),
+        violations: call
+            .streams
+            .iter()
+            .map(|stream| stream.violation_count)
+            .sum(),
     }
 }
 
 fn concerns(call: &CallRecord, model: &ConnectionRecord) -> bool {
     let spoke_to_it = || {
-        let parts: Vec<u32> = model.responses.iter().map(|response| response.part).collect();
-        call.streams.iter().flat_map(|stream| stream.ledger.streams()).any(|(id, _)| parts.contains(&id.part))
+        let parts: Vec<u32> = model
+            .responses
+            .iter()
+            .map(|response| response.part)
+            .collect();
+        call.streams
+            .iter()
+            .flat_map(|stream| stream.ledger.streams())
+            .any(|(id, _)| parts.contains(&id.part))
     };
     match model.call {
         Some(heard) => heard == call.call,
@@ -215,7 +243,9 @@ fn to_model(call: &CallRecord, models: &[&ConnectionRecord]) -> Way {
         for (counter, frame) in (0u32..).zip(&stream.sent).filter(|(_, frame)| frame.sent) {
             way.sent += 1;
             match first.get(&(stream.part, counter)) {
-                Some(arrived) => way.delays.push((frame.at, arrived.saturating_duration_since(frame.at))),
+                Some(arrived) => way
+                    .delays
+                    .push((frame.at, arrived.saturating_duration_since(frame.at))),
                 None => way.lose(stream.part, counter, frame.at),
             }
         }
@@ -228,11 +258,19 @@ fn to_caller(call: &CallRecord, models: &[&ConnectionRecord]) -> Way {
     let mut first: BTreeMap<FrameKey, Instant> = BTreeMap::new();
     for stream in &call.streams {
         way.unreadable_bytes += stream.unreadable_bytes;
-        for (_, ledger) in stream.ledger.streams().filter(|(id, _)| is_of(call, **id, Voice::Model)) {
+        for (_, ledger) in stream
+            .ledger
+            .streams()
+            .filter(|(id, _)| is_of(call, **id, Voice::Model))
+        {
             way.count_order(ledger);
             way.received += u64::from(ledger.received());
         }
-        for frame in stream.heard.iter().filter(|frame| is_of(call, frame.id.stream, Voice::Model)) {
+        for frame in stream
+            .heard
+            .iter()
+            .filter(|frame| is_of(call, frame.id.stream, Voice::Model))
+        {
             first.entry(key(frame.id)).or_insert(frame.received);
         }
     }
@@ -244,7 +282,9 @@ fn to_caller(call: &CallRecord, models: &[&ConnectionRecord]) -> Way {
         let tail = tail_start(response, |counter| arrived(counter).is_some());
         for (counter, sent) in (0u32..).zip(&response.sent) {
             match arrived(counter) {
-                Some(at) => way.delays.push((*sent, at.saturating_duration_since(*sent))),
+                Some(at) => way
+                    .delays
+                    .push((*sent, at.saturating_duration_since(*sent))),
                 None if is_discard(response, counter, tail) => way.discarded += 1,
                 None if response.outcome == Outcome::Cut && counter >= tail => way.cut += 1,
                 None => way.lose(response.part, counter, *sent),
@@ -283,7 +323,10 @@ fn caller_frames(call: &CallRecord, model: &ConnectionRecord) -> u32 {
 /// The counter from which on nothing of the response arrived.
 fn tail_start(response: &ResponseRecord, arrived: impl Fn(u32) -> bool) -> u32 {
     let sent = u32::try_from(response.sent.len()).unwrap_or(u32::MAX);
-    (0..sent).rev().find(|counter| arrived(*counter)).map_or(0, |last| last + 1)
+    (0..sent)
+        .rev()
+        .find(|counter| arrived(*counter))
+        .map_or(0, |last| last + 1)
 }
 
 /// Late audio of an interrupted response may be thrown away: whatever came behind the
@@ -292,7 +335,11 @@ fn tail_start(response: &ResponseRecord, arrived: impl Fn(u32) -> bool) -> u32 {
 /// there the whole missing tail counts.
 fn is_discard(response: &ResponseRecord, counter: u32, tail: u32) -> bool {
     response.interrupted.is_some_and(|interruption| {
-        if interruption.by_speech { counter >= interruption.frames_before } else { counter >= tail }
+        if interruption.by_speech {
+            counter >= interruption.frames_before
+        } else {
+            counter >= tail
+        }
     })
 }
 

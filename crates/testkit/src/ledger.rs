@@ -100,7 +100,8 @@ impl StreamLedger {
     /// tell how much was sent.
     #[must_use]
     pub fn holes(&self) -> u32 {
-        self.highest.map_or(0, |highest| highest + 1 - self.distinct)
+        self.highest
+            .map_or(0, |highest| highest + 1 - self.distinct)
     }
 }
 
@@ -113,7 +114,10 @@ pub struct Ledger {
 impl Ledger {
     /// Enters the arrival of one frame.
     pub fn record(&mut self, id: FrameId) -> Arrival {
-        self.streams.entry(id.stream).or_default().record(id.counter)
+        self.streams
+            .entry(id.stream)
+            .or_default()
+            .record(id.counter)
     }
 
     /// The account of one stream, if anything of it arrived.
@@ -130,7 +134,10 @@ impl Ledger {
     /// Different frames of all streams.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.streams.values().map(|stream| u64::from(stream.received())).sum()
+        self.streams
+            .values()
+            .map(|stream| u64::from(stream.received()))
+            .sum()
     }
 
     /// Repeated arrivals of all streams.
@@ -160,7 +167,10 @@ mod tests {
         assert_eq!(stream.record(200), Arrival::InOrder);
         assert_eq!(stream.record(u32::MAX), Arrival::Absurd);
         assert_eq!(stream.received(), 4);
-        assert_eq!((stream.duplicated(), stream.reordered(), stream.absurd()), (1, 1, 1));
+        assert_eq!(
+            (stream.duplicated(), stream.reordered(), stream.absurd()),
+            (1, 1, 1)
+        );
         assert_eq!(stream.missing(5).collect::<Vec<_>>(), [1, 4]);
         assert_eq!(stream.missing(202).count(), 198);
         assert_eq!(stream.holes(), 197);
@@ -168,7 +178,10 @@ mod tests {
 
     #[test]
     fn an_empty_stream_misses_all() {
-        assert_eq!(StreamLedger::default().missing(3).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(
+            StreamLedger::default().missing(3).collect::<Vec<_>>(),
+            [0, 1, 2]
+        );
         assert_eq!(StreamLedger::default().holes(), 0);
     }
 }

@@ -18,7 +18,11 @@ pub fn decode(byte: u8) -> i16 {
     let mantissa = i32::from(code & 0x0F);
     let magnitude = (((mantissa << 3) + BIAS) << exponent) - BIAS;
     // The magnitude is at most 32,124, so that both signs fit.
-    (if code & 0x80 == 0 { magnitude } else { -magnitude }) as i16
+    (if code & 0x80 == 0 {
+        magnitude
+    } else {
+        -magnitude
+    }) as i16
 }
 
 /// One 16-bit linear sample to mu-law; louder than the code can say is clipped.
@@ -69,7 +73,10 @@ mod tests {
         for code in 0..=u8::MAX {
             let again = encode(decode(code));
             // The two codes for zero are one value.
-            assert!(again == code || decode(code) == 0, "{code:#x} became {again:#x}");
+            assert!(
+                again == code || decode(code) == 0,
+                "{code:#x} became {again:#x}"
+            );
         }
     }
 

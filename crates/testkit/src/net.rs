@@ -35,7 +35,11 @@ impl Io {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
@@ -44,7 +48,11 @@ impl AsyncRead for Io {
 }
 
 impl AsyncWrite for Io {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
@@ -94,7 +102,14 @@ pub(crate) struct QueueFull;
 impl Socket {
     /// `out_limit` is in bytes of payload waiting for a peer that does not read.
     pub(crate) fn new(ws: WebSocketStream<Io>, out_limit: usize) -> Self {
-        Self { ws, out: VecDeque::new(), out_bytes: 0, out_limit, unflushed: false, reading: true }
+        Self {
+            ws,
+            out: VecDeque::new(),
+            out_bytes: 0,
+            out_limit,
+            unflushed: false,
+            reading: true,
+        }
     }
 
     /// Takes a message for sending; [`Socket::step`] writes it. An empty queue takes a
@@ -143,7 +158,10 @@ impl Socket {
     }
 
     /// One poll of both directions, for callers that watch several sockets.
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, WsError>>> {
+    pub(crate) fn poll_step(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, WsError>>> {
         if let Poll::Ready(Err(error)) = self.poll_out(cx) {
             return Poll::Ready(Some(Err(error)));
         }

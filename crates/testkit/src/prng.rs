@@ -43,9 +43,10 @@ pub(crate) fn random_hex() -> String {
         raw = nanos.to_be_bytes();
     }
     use std::fmt::Write as _;
-    raw.iter().fold(String::with_capacity(32), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    raw.iter()
+        .fold(String::with_capacity(32), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

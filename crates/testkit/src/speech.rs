@@ -146,8 +146,13 @@ mod tests {
     #[test]
     fn frames_cover_the_recording_and_end_in_silence() {
         let utterance = Utterance::QUEEN_OF_CLUBS;
-        let whole: Vec<u8> = (0..utterance.frames()).flat_map(|n| utterance.frame(n)).collect();
+        let whole: Vec<u8> = (0..utterance.frames())
+            .flat_map(|n| utterance.frame(n))
+            .collect();
         assert!(whole.starts_with(utterance.recording().audio));
-        assert_eq!(utterance.frame(utterance.frames()), [mulaw::SILENCE; FRAME_BYTES]);
+        assert_eq!(
+            utterance.frame(utterance.frames()),
+            [mulaw::SILENCE; FRAME_BYTES]
+        );
     }
 }

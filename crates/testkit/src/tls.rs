@@ -30,8 +30,10 @@ pub enum TlsError {
 /// [`TlsError`] when the PEM text does not fit.
 pub fn server(chain_pem: &str, key_pem: &str) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(chain_pem)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
-        .map_err(|error| TlsError::Pem { what: "private key", error })?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| TlsError::Pem {
+        what: "private key",
+        error,
+    })?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -56,8 +58,15 @@ pub fn client(roots_pem: &str) -> Result<Arc<ClientConfig>, TlsError> {
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let wrong = |error| TlsError::Pem { what: "certificate", error };
+    let wrong = |error| TlsError::Pem {
+        what: "certificate",
+        error,
+    };
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let all = all.map_err(wrong)?;
-    if all.is_empty() { Err(wrong(rustls::pki_types::pem::Error::NoItemsFound)) } else { Ok(all) }
+    if all.is_empty() {
+        Err(wrong(rustls::pki_types::pem::Error::NoItemsFound))
+    } else {
+        Ok(all)
+    }
 }

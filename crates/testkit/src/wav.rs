@@ -17,7 +17,12 @@ pub fn write_stereo(out: &mut impl Write, left: &[u8], right: &[u8]) -> io::Resu
         .ok()
         .and_then(|samples| samples.checked_mul(BYTES_PER_SAMPLE_PAIR))
         .filter(|data| data.checked_add(36).is_some())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the call is too long for a WAV file"))?;
+        .ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the call is too long for a WAV file",
+            )
+        })?;
     out.write_all(b"RIFF")?;
     out.write_all(&(data + 36).to_le_bytes())?;
     out.write_all(b"WAVEfmt ")?;
@@ -55,7 +60,10 @@ mod tests {
         write_stereo(&mut file, &[0x00, 0x80], &[0x80]).unwrap();
         assert_eq!(file.len(), 44 + 8);
         assert_eq!(&file[..4], b"RIFF");
-        assert_eq!(u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize, file.len() - 8);
+        assert_eq!(
+            u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize,
+            file.len() - 8
+        );
         assert_eq!(u32::from_le_bytes(file[40..44].try_into().unwrap()), 8);
         let samples: Vec<i16> = file[44..]
             .chunks(2)

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use holdline_testkit::openai::{Fault, FaultRule, Keys, OpenAiSim, SimOptions, Speed, Timing, ToolScript, ToolTime, When};
+use holdline_testkit::openai::{
+    Fault, FaultRule, Keys, OpenAiSim, SimOptions, Speed, Timing, ToolScript, ToolTime, When,
+};
 use holdline_testkit::tls;
 use serde_json::{Value, json};
 
@@ -105,8 +107,16 @@ type AnyError = Box<dyn std::error::Error>;
 
 async fn run(arguments: Arguments) -> Result<(), AnyError> {
     let sim = OpenAiSim::bind(arguments.listen, options(&arguments)?).await?;
-    let scheme = if arguments.tls_cert.is_some() { "wss" } else { "ws" };
-    writeln!(std::io::stderr(), "listening on {scheme}://{}/v1/realtime?model=gpt-realtime", sim.local_addr())?;
+    let scheme = if arguments.tls_cert.is_some() {
+        "wss"
+    } else {
+        "ws"
+    };
+    writeln!(
+        std::io::stderr(),
+        "listening on {scheme}://{}/v1/realtime?model=gpt-realtime",
+        sim.local_addr()
+    )?;
     tokio::signal::ctrl_c().await?;
     let report = report(&sim.shutdown().await);
     let mut out = std::io::stdout();
@@ -126,7 +136,11 @@ fn options(arguments: &Arguments) -> Result<SimOptions, AnyError> {
         session_limit: Duration::from_secs(arguments.session_limit),
         ..SimOptions::default()
     };
-    options.speed = if arguments.speed > 0.0 { Speed::Times(arguments.speed) } else { Speed::AllAtOnce };
+    options.speed = if arguments.speed > 0.0 {
+        Speed::Times(arguments.speed)
+    } else {
+        Speed::AllAtOnce
+    };
     if !arguments.keys.is_empty() {
         options.keys = Keys::Only(arguments.keys.iter().cloned().collect());
     }
@@ -134,20 +148,39 @@ fn options(arguments: &Arguments) -> Result<SimOptions, AnyError> {
         options.timing = Timing::immediate();
     }
     if let Some(tool) = &arguments.tool {
-        let (name, text) = tool.split_once('=').ok_or("--tool must be NAME=JSON-ARGUMENTS")?;
-        let time = arguments.tool_turn.map_or(ToolTime::Offered, ToolTime::Turn);
-        options.tools.push(ToolScript { time, name: name.to_owned(), arguments: serde_json::from_str(text)? });
+        let (name, text) = tool
+            .split_once('=')
+            .ok_or("--tool must be NAME=JSON-ARGUMENTS")?;
+        let time = arguments
+            .tool_turn
+            .map_or(ToolTime::Offered, ToolTime::Turn);
+        options.tools.push(ToolScript {
+            time,
+            name: name.to_owned(),
+            arguments: serde_json::from_str(text)?,
+        });
     }
-    options.faults.extend(arguments.fault.map(|fault| rule(fault, arguments)));
+    options
+        .faults
+        .extend(arguments.fault.map(|fault| rule(fault, arguments)));
     if let (Some(cert), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
-        options.tls = Some(tls::server(&std::fs::read_to_string(cert)?, &std::fs::read_to_string(key)?)?);
+        options.tls = Some(tls::server(
+            &std::fs::read_to_string(cert)?,
+            &std::fs::read_to_string(key)?,
+        )?);
     }
     Ok(options)
 }
 
 fn rule(fault: FaultName, arguments: &Arguments) -> FaultRule {
-    let middle = When::Delta { response: arguments.fault_response, deltas: arguments.fault_deltas };
-    let close = |code, reason: &str| Fault::Close { code, reason: reason.to_owned() };
+    let middle = When::Delta {
+        response: arguments.fault_response,
+        deltas: arguments.fault_deltas,
+    };
+    let close = |code, reason: &str| Fault::Close {
+        code,
+        reason: reason.to_owned(),
+    };
     let (when, fault) = match fault {
         FaultName::Http401 => (When::Upgrade, Fault::Http(401)),
         FaultName::Refuse => (When::Open, close(1_008, "refused")),

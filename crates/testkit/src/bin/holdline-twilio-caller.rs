@@ -105,7 +105,9 @@ async fn run(arguments: Arguments) -> Result<bool, AnyError> {
     for index in 0..arguments.calls {
         let (options, script) = (options(&arguments, index)?, script(&arguments, index)?);
         calls.spawn(async move {
-            let caller = TwilioCaller::connect(options).await.map_err(AnyError::from)?;
+            let caller = TwilioCaller::connect(options)
+                .await
+                .map_err(AnyError::from)?;
             Ok::<CallRecord, AnyError>(caller.run(script).await)
         });
     }
@@ -143,7 +145,10 @@ async fn run(arguments: Arguments) -> Result<bool, AnyError> {
 /// It ended as the caller wanted, and nothing was discarded or ignored.
 fn is_good(record: &CallRecord) -> bool {
     use holdline_testkit::twilio::StreamEnd;
-    record.streams.last().is_some_and(|stream| stream.end == StreamEnd::Ours)
+    record
+        .streams
+        .last()
+        .is_some_and(|stream| stream.end == StreamEnd::Ours)
         && record.streams.iter().all(|stream| {
             stream.violation_count == 0 && stream.unsent_frames() == 0 && stream.overflow_bytes == 0
         })
@@ -159,8 +164,13 @@ fn options(arguments: &Arguments, index: u32) -> Result<CallerOptions, AnyError>
         options.signing = Signing::AuthToken(Secret::new(token));
     }
     if let Some(shared) = &arguments.shared_key {
-        let (id, key) = shared.split_once('=').ok_or("--shared-key must be ID=SECRET")?;
-        options.signing = Signing::SharedKey { id: id.to_owned(), key: Secret::new(key) };
+        let (id, key) = shared
+            .split_once('=')
+            .ok_or("--shared-key must be ID=SECRET")?;
+        options.signing = Signing::SharedKey {
+            id: id.to_owned(),
+            key: Secret::new(key),
+        };
     }
     if let Some(path) = &arguments.roots {
         options.tls = Some(tls::client(&std::fs::read_to_string(path)?)?);
@@ -177,16 +187,23 @@ fn parameters(given: &[String]) -> Result<BTreeMap<String, String>, AnyError> {
     given
         .iter()
         .map(|pair| {
-            let (name, value) = pair.split_once('=').ok_or("--parameter must be NAME=VALUE")?;
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or("--parameter must be NAME=VALUE")?;
             Ok((name.to_owned(), value.to_owned()))
         })
         .collect()
 }
 
 fn script(arguments: &Arguments, index: u32) -> Result<Script, AnyError> {
-    let seconds = |value: f64| Duration::try_from_secs_f64(value).map_err(|error| format!("{value} seconds: {error}"));
-    let (first, every, settle) =
-        (seconds(arguments.first_turn)?, seconds(arguments.turn_every)?, seconds(arguments.settle)?);
+    let seconds = |value: f64| {
+        Duration::try_from_secs_f64(value).map_err(|error| format!("{value} seconds: {error}"))
+    };
+    let (first, every, settle) = (
+        seconds(arguments.first_turn)?,
+        seconds(arguments.turn_every)?,
+        seconds(arguments.settle)?,
+    );
     let mut script = Script::conversation(arguments.turns, first, every, index as usize, settle);
     for (at, digit) in (2u64..).zip(arguments.dtmf.chars()) {
         script = script.at(Duration::from_secs(at), Action::Dtmf(digit));

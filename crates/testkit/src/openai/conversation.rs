@@ -21,7 +21,11 @@ pub(crate) struct ClientError {
 
 impl ClientError {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), param: None }
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+        }
     }
 
     pub(crate) fn missing(param: &str) -> Self {
@@ -72,12 +76,22 @@ impl Conversation {
     }
 
     /// Adds an item of the server's own making at the end; returns the id before it.
-    pub(crate) fn append(&mut self, id: &str, json: Value, audio_ms: Option<u64>) -> Option<String> {
+    pub(crate) fn append(
+        &mut self,
+        id: &str,
+        json: Value,
+        audio_ms: Option<u64>,
+    ) -> Option<String> {
         if self.items.len() >= ITEM_LIMIT {
             self.items.remove(0);
         }
         let previous = self.last_id().map(str::to_owned);
-        self.items.push(Item { id: id.to_owned(), json, audio_ms, audio: Vec::new() });
+        self.items.push(Item {
+            id: id.to_owned(),
+            json,
+            audio_ms,
+            audio: Vec::new(),
+        });
         previous
     }
 
@@ -108,36 +122,70 @@ impl Conversation {
         json["object"] = json!("realtime.item");
         json["status"] = json!("completed");
         if self.items.len() >= ITEM_LIMIT {
-            return Err(ClientError::new("too_many_items", "The conversation holds as many items as it can."));
+            return Err(ClientError::new(
+                "too_many_items",
+                "The conversation holds as many items as it can.",
+            ));
         }
         let index = match previous {
             None => self.items.len(),
             Some("root") => 0,
-            Some(previous) => 1 + self.index(previous).ok_or_else(|| {
-                let message = format!("Previous item with item_id '{previous}' does not exist.");
-                ClientError { param: Some("previous_item_id".into()), ..ClientError::new("invalid_value", message) }
-            })?,
+            Some(previous) => {
+                1 + self.index(previous).ok_or_else(|| {
+                    let message =
+                        format!("Previous item with item_id '{previous}' does not exist.");
+                    ClientError {
+                        param: Some("previous_item_id".into()),
+                        ..ClientError::new("invalid_value", message)
+                    }
+                })?
+            }
         };
-        let before = index.checked_sub(1).map(|before| self.items[before].id.clone());
-        self.items.insert(index, Item { id: id.clone(), json, audio_ms: None, audio: Vec::new() });
+        let before = index
+            .checked_sub(1)
+            .map(|before| self.items[before].id.clone());
+        self.items.insert(
+            index,
+            Item {
+                id: id.clone(),
+                json,
+                audio_ms: None,
+                audio: Vec::new(),
+            },
+        );
         Ok((id, before))
     }
 
     /// A `conversation.item.truncate`; returns what length the item has now.
-    pub(crate) fn truncate(&mut self, id: &str, content_index: u64, end_ms: u64) -> Result<(), ClientError> {
+    pub(crate) fn truncate(
+        &mut self,
+        id: &str,
+        content_index: u64,
+        end_ms: u64,
+    ) -> Result<(), ClientError> {
         let Some(item) = self.get_mut(id) else {
             let message = format!("Item with item_id '{id}' does not exist.");
             return Err(ClientError::new("item_truncate_invalid_item_id", message));
         };
         let Some(audio_ms) = item.audio_ms else {
-            return Err(ClientError::value("item_id", "Only the audio of assistant messages can be truncated."));
+            return Err(ClientError::value(
+                "item_id",
+                "Only the audio of assistant messages can be truncated.",
+            ));
         };
         if content_index != 0 {
-            return Err(ClientError::value("content_index", "The item has one content part, number 0."));
+            return Err(ClientError::value(
+                "content_index",
+                "The item has one content part, number 0.",
+            ));
         }
         if end_ms > audio_ms {
-            let message = format!("Audio content of {audio_ms}ms is already shorter than {end_ms}ms");
-            return Err(ClientError { param: Some("audio_end_ms".into()), ..ClientError::new("invalid_value", message) });
+            let message =
+                format!("Audio content of {audio_ms}ms is already shorter than {end_ms}ms");
+            return Err(ClientError {
+                param: Some("audio_end_ms".into()),
+                ..ClientError::new("invalid_value", message)
+            });
         }
         item.audio_ms = Some(end_ms);
         // The words are not aligned with the sound, so the server forgets them all.
@@ -181,12 +229,16 @@ impl Conversation {
             Value::Null => Ok(fresh_id),
             Value::String(id) if id.is_empty() || id.len() > ID_LIMIT => Err(ClientError {
                 code: "string_above_max_length",
-                message: format!("An item's id has 1 to {ID_LIMIT} characters; this one has {}.", id.len()),
+                message: format!(
+                    "An item's id has 1 to {ID_LIMIT} characters; this one has {}.",
+                    id.len()
+                ),
                 param: Some("item.id".to_owned()),
             }),
-            Value::String(id) if self.index(id).is_some() => {
-                Err(ClientError::value("item.id", "An item with this id exists already."))
-            }
+            Value::String(id) if self.index(id).is_some() => Err(ClientError::value(
+                "item.id",
+                "An item with this id exists already.",
+            )),
             Value::String(id) => Ok(id.clone()),
             _ => Err(ClientError::value("item.id", "A string is expected.")),
         }
@@ -194,7 +246,10 @@ impl Conversation {
 
     fn check_item(&self, wanted: &Value) -> Result<Value, ClientError> {
         let text = |name: &str| {
-            wanted[name].as_str().map(str::to_owned).ok_or_else(|| ClientError::missing(&format!("item.{name}")))
+            wanted[name]
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| ClientError::missing(&format!("item.{name}")))
         };
         match wanted["type"].as_str() {
             Some("message") => check_message(wanted),
@@ -205,7 +260,9 @@ impl Conversation {
             }
             Some("function_call_output") => {
                 let (call_id, output) = (text("call_id")?, text("output")?);
-                let known = |item: &Item| item.json["type"] == "function_call" && item.json["call_id"] == call_id.as_str();
+                let known = |item: &Item| {
+                    item.json["type"] == "function_call" && item.json["call_id"] == call_id.as_str()
+                };
                 if !self.items.iter().any(known) {
                     let message = format!("Tool call ID '{call_id}' not found in conversation.");
                     return Err(ClientError::new("invalid_tool_call_id", message));
@@ -222,11 +279,17 @@ impl Conversation {
 }
 
 fn check_message(wanted: &Value) -> Result<Value, ClientError> {
-    let role = wanted["role"].as_str().ok_or_else(|| ClientError::missing("item.role"))?;
-    let parts = wanted["content"].as_array().ok_or_else(|| ClientError::missing("item.content"))?;
+    let role = wanted["role"]
+        .as_str()
+        .ok_or_else(|| ClientError::missing("item.role"))?;
+    let parts = wanted["content"]
+        .as_array()
+        .ok_or_else(|| ClientError::missing("item.content"))?;
     for (index, part) in parts.iter().enumerate() {
         let param = |name: &str| format!("item.content[{index}].{name}");
-        let kind = part["type"].as_str().ok_or_else(|| ClientError::missing(&param("type")))?;
+        let kind = part["type"]
+            .as_str()
+            .ok_or_else(|| ClientError::missing(&param("type")))?;
         let needed = match (role, kind) {
             ("system" | "user", "input_text") | ("assistant", "output_text") => "text",
             // The real server cannot be given an assistant's speech, and says it like this.
@@ -234,9 +297,17 @@ fn check_message(wanted: &Value) -> Result<Value, ClientError> {
             ("user", "input_audio") => "audio",
             ("user", "input_image") => "image_url",
             ("system" | "user" | "assistant", _) => {
-                return Err(ClientError::value(&param("type"), "This role does not take such content."));
+                return Err(ClientError::value(
+                    &param("type"),
+                    "This role does not take such content.",
+                ));
             }
-            _ => return Err(ClientError::value("item.role", "Supported values are 'system', 'user' and 'assistant'.")),
+            _ => {
+                return Err(ClientError::value(
+                    "item.role",
+                    "Supported values are 'system', 'user' and 'assistant'.",
+                ));
+            }
         };
         if !part[needed].is_string() {
             return Err(ClientError::missing(&param(needed)));
@@ -264,13 +335,30 @@ mod tests {
     #[test]
     fn items_go_where_they_are_wanted() {
         let mut talk = Conversation::default();
-        assert_eq!(talk.create(None, &user("a"), "a".into()).unwrap(), ("a".into(), None));
-        assert_eq!(talk.create(None, &user("c"), "c".into()).unwrap().1, Some("a".into()));
-        assert_eq!(talk.create(Some("a"), &user("b"), "b".into()).unwrap().1, Some("a".into()));
-        assert_eq!(talk.create(Some("root"), &user("0"), "0".into()).unwrap().1, None);
+        assert_eq!(
+            talk.create(None, &user("a"), "a".into()).unwrap(),
+            ("a".into(), None)
+        );
+        assert_eq!(
+            talk.create(None, &user("c"), "c".into()).unwrap().1,
+            Some("a".into())
+        );
+        assert_eq!(
+            talk.create(Some("a"), &user("b"), "b".into()).unwrap().1,
+            Some("a".into())
+        );
+        assert_eq!(
+            talk.create(Some("root"), &user("0"), "0".into()).unwrap().1,
+            None
+        );
         let ids: Vec<&str> = talk.items.iter().map(|item| item.id.as_str()).collect();
         assert_eq!(ids, ["0", "a", "b", "c"]);
-        assert_eq!(talk.create(Some("x"), &user("y"), "y".into()).unwrap_err().code, "invalid_value");
+        assert_eq!(
+            talk.create(Some("x"), &user("y"), "y".into())
+                .unwrap_err()
+                .code,
+            "invalid_value"
+        );
         assert_eq!(talk.len(), 4);
     }
 
@@ -280,17 +368,30 @@ mod tests {
         let speech = json!({"type": "message", "role": "assistant", "content": [{"type": "output_audio", "audio": ""}]});
         let error = talk.create(None, &speech, "x".into()).unwrap_err();
         assert_eq!(error.code, "missing_required_parameter");
-        assert_eq!(error.message, "Missing required parameter: 'item.content[0].text'.");
+        assert_eq!(
+            error.message,
+            "Missing required parameter: 'item.content[0].text'."
+        );
         let output = json!({"type": "function_call_output", "call_id": "call_1", "output": "{}"});
-        assert_eq!(talk.create(None, &output, "x".into()).unwrap_err().code, "invalid_tool_call_id");
-        let call = json!({"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"});
+        assert_eq!(
+            talk.create(None, &output, "x".into()).unwrap_err().code,
+            "invalid_tool_call_id"
+        );
+        let call =
+            json!({"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"});
         talk.create(None, &call, "call".into()).unwrap();
         talk.create(None, &output, "out".into()).unwrap();
         let mut long = user("x");
         long["id"] = json!("i".repeat(33));
-        assert_eq!(talk.create(None, &long, "x".into()).unwrap_err().code, "string_above_max_length");
+        assert_eq!(
+            talk.create(None, &long, "x".into()).unwrap_err().code,
+            "string_above_max_length"
+        );
         long["id"] = json!("out");
-        assert_eq!(talk.create(None, &long, "x".into()).unwrap_err().code, "invalid_value");
+        assert_eq!(
+            talk.create(None, &long, "x".into()).unwrap_err().code,
+            "invalid_value"
+        );
     }
 
     #[test]
@@ -301,9 +402,15 @@ mod tests {
         talk.append("a", spoken, Some(3_700));
         talk.append("u", user("x"), None);
         let error = talk.truncate("a", 0, 3_760).unwrap_err();
-        assert_eq!(error.message, "Audio content of 3700ms is already shorter than 3760ms");
+        assert_eq!(
+            error.message,
+            "Audio content of 3700ms is already shorter than 3760ms"
+        );
         assert_eq!(talk.truncate("u", 0, 0).unwrap_err().code, "invalid_value");
-        assert_eq!(talk.truncate("z", 0, 0).unwrap_err().code, "item_truncate_invalid_item_id");
+        assert_eq!(
+            talk.truncate("z", 0, 0).unwrap_err().code,
+            "item_truncate_invalid_item_id"
+        );
         talk.truncate("a", 0, 3_700).unwrap();
         assert_eq!(talk.retrieve("a").unwrap()["content"][0]["transcript"], "");
     }

@@ -58,13 +58,21 @@ impl FaultRule {
     /// On all connections.
     #[must_use]
     pub fn always(when: When, fault: Fault) -> Self {
-        Self { connection: None, when, fault }
+        Self {
+            connection: None,
+            when,
+            fault,
+        }
     }
 
     /// On one connection, counted from 1.
     #[must_use]
     pub fn on(connection: u16, when: When, fault: Fault) -> Self {
-        Self { connection: Some(connection), when, fault }
+        Self {
+            connection: Some(connection),
+            when,
+            fault,
+        }
     }
 
     pub(crate) fn concerns(&self, connection: u16) -> bool {

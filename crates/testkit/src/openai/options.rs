@@ -189,7 +189,9 @@ mod tests {
     #[test]
     fn keys_are_checked_and_not_shown() {
         let keys = Keys::Only(BTreeSet::from(["sk-hush".to_owned()]));
-        assert!(keys.accept(Some("sk-hush")) && !keys.accept(Some("sk-other")) && !keys.accept(None));
+        assert!(
+            keys.accept(Some("sk-hush")) && !keys.accept(Some("sk-other")) && !keys.accept(None)
+        );
         assert!(Keys::Any.accept(Some("x")) && !Keys::Any.accept(Some("")));
         assert!(!format!("{keys:?}").contains("hush"));
     }

@@ -194,6 +194,8 @@ pub struct SimReport {
 impl SimReport {
     /// The connections that served this call, in order.
     pub fn of_call(&self, call: u32) -> impl Iterator<Item = &ConnectionRecord> {
-        self.connections.iter().filter(move |connection| connection.call == Some(call))
+        self.connections
+            .iter()
+            .filter(move |connection| connection.call == Some(call))
     }
 }

@@ -17,14 +17,21 @@ use crate::speech::Utterance;
 pub(crate) enum Content {
     Speech(Vec<Utterance>),
     Text(String),
-    Call { call_id: String, name: String, arguments: String },
+    Call {
+        call_id: String,
+        name: String,
+        arguments: String,
+    },
 }
 
 impl Content {
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Speech(utterances) => {
-                let texts: Vec<&str> = utterances.iter().map(|said| said.recording().transcript).collect();
+                let texts: Vec<&str> = utterances
+                    .iter()
+                    .map(|said| said.recording().transcript)
+                    .collect();
                 texts.join(" ")
             }
             Self::Text(text) => text.clone(),
@@ -54,7 +61,14 @@ impl Content {
                 index -= said.frames();
             }
         }
-        stamp(&mut frame, FrameId { stream, counter, label });
+        stamp(
+            &mut frame,
+            FrameId {
+                stream,
+                counter,
+                label,
+            },
+        );
         frame
     }
 }
@@ -89,16 +103,31 @@ pub(crate) fn plan(
         Content::Speech(_) => {
             let part = added + (timing.first_audio.saturating_sub(timing.item_added) / 20);
             steps.push_back((part, Step::PartAdded));
-            speech(content, options, created + timing.first_audio, part, random, &mut steps)
+            speech(
+                content,
+                options,
+                created + timing.first_audio,
+                part,
+                random,
+                &mut steps,
+            )
         }
         Content::Text(text) => {
             steps.push_back((added, Step::PartAdded));
             let first = created + timing.first_audio;
-            steps.extend(words(text, 4).into_iter().map(|words| (first, Step::Words(words))));
+            steps.extend(
+                words(text, 4)
+                    .into_iter()
+                    .map(|words| (first, Step::Words(words))),
+            );
             first
         }
         Content::Call { arguments, .. } => {
-            steps.extend(pieces(arguments, 12).into_iter().map(|piece| (added, Step::Arguments(piece))));
+            steps.extend(
+                pieces(arguments, 12)
+                    .into_iter()
+                    .map(|piece| (added, Step::Arguments(piece))),
+            );
             steps.push_back((added, Step::ArgumentsDone));
             added
         }
@@ -136,7 +165,11 @@ fn delta_sizes(frames: u32, options: &SimOptions) -> Vec<u32> {
     let mut left = frames;
     let mut sizes = Vec::new();
     while left > 0 {
-        let wanted = if sizes.is_empty() { options.first_delta_frames } else { options.delta_frames };
+        let wanted = if sizes.is_empty() {
+            options.first_delta_frames
+        } else {
+            options.delta_frames
+        };
         let size = wanted.clamp(1, left);
         sizes.push(size);
         left -= size;
@@ -165,7 +198,9 @@ fn words(text: &str, count: usize) -> Vec<String> {
 
 fn pieces(text: &str, size: usize) -> Vec<String> {
     let all: Vec<char> = text.chars().collect();
-    all.chunks(size).map(|piece| piece.iter().collect()).collect()
+    all.chunks(size)
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 #[cfg(test)]
@@ -192,19 +227,30 @@ mod tests {
         let deltas = audio(&steps);
         assert_eq!((deltas[0].1, deltas[1].1), (10, 13));
         assert_eq!(deltas[0].0 - start, Duration::from_millis(431));
-        assert_eq!(deltas.iter().map(|(_, frames)| frames).sum::<u32>(), content.frames());
+        assert_eq!(
+            deltas.iter().map(|(_, frames)| frames).sum::<u32>(),
+            content.frames()
+        );
         let took = deltas[deltas.len() - 1].0 - deltas[0].0;
         let speed = Utterance::RESPECTABLE.duration().as_secs_f64() / took.as_secs_f64();
         assert!((6.0..11.0).contains(&speed), "{speed} times real time");
         let mut times = steps.iter().map(|(at, _)| *at);
         let first = times.next();
-        assert!(times.try_fold(first, |last, at| (Some(at) >= last).then_some(Some(at))).is_some());
+        assert!(
+            times
+                .try_fold(first, |last, at| (Some(at) >= last).then_some(Some(at)))
+                .is_some()
+        );
     }
 
     #[test]
     fn the_transcript_is_whole_and_runs_ahead() {
         let content = Content::Speech(vec![Utterance::COLD_HEARTED, Utterance::AMIABLE]);
-        let options = SimOptions { speed: Speed::Times(1.0), jitter: 0.0, ..SimOptions::default() };
+        let options = SimOptions {
+            speed: Speed::Times(1.0),
+            jitter: 0.0,
+            ..SimOptions::default()
+        };
         let steps = plan(&content, &options, Instant::now(), &mut Prng::new(1));
         let mut said = String::new();
         let mut heard = 0;
@@ -227,7 +273,10 @@ mod tests {
     #[test]
     fn at_once_means_at_once() {
         let content = Content::Speech(vec![Utterance::AMIABLE]);
-        let options = SimOptions { speed: Speed::AllAtOnce, ..SimOptions::default() };
+        let options = SimOptions {
+            speed: Speed::AllAtOnce,
+            ..SimOptions::default()
+        };
         let deltas = audio(&plan(&content, &options, Instant::now(), &mut Prng::new(1)));
         assert_eq!(deltas[0].0, deltas[deltas.len() - 1].0);
     }
@@ -235,10 +284,18 @@ mod tests {
     #[test]
     fn frames_run_through_all_utterances() {
         let content = Content::Speech(vec![Utterance::AMIABLE, Utterance::YOUNG_MAN]);
-        let stream = StreamId { voice: Voice::Model, call: 1, part: 2 };
-        let label = |counter| read(&content.frame(stream, counter)).map(|id| (id.counter, id.label));
+        let stream = StreamId {
+            voice: Voice::Model,
+            call: 1,
+            part: 2,
+        };
+        let label =
+            |counter| read(&content.frame(stream, counter)).map(|id| (id.counter, id.label));
         let border = Utterance::AMIABLE.frames();
-        assert_eq!(label(border - 1), Some((border - 1, Utterance::AMIABLE.label())));
+        assert_eq!(
+            label(border - 1),
+            Some((border - 1, Utterance::AMIABLE.label()))
+        );
         assert_eq!(label(border), Some((border, Utterance::YOUNG_MAN.label())));
         assert_eq!(label(content.frames()), Some((content.frames(), 0)));
     }
@@ -246,8 +303,17 @@ mod tests {
     #[test]
     fn a_tool_call_has_its_arguments_in_pieces() {
         let arguments = r#"{"time":"11:15","note":"größer"}"#.to_owned();
-        let content = Content::Call { call_id: "c".into(), name: "f".into(), arguments: arguments.clone() };
-        let steps = plan(&content, &SimOptions::default(), Instant::now(), &mut Prng::new(1));
+        let content = Content::Call {
+            call_id: "c".into(),
+            name: "f".into(),
+            arguments: arguments.clone(),
+        };
+        let steps = plan(
+            &content,
+            &SimOptions::default(),
+            Instant::now(),
+            &mut Prng::new(1),
+        );
         let joined: String = steps
             .iter()
             .filter_map(|(_, step)| match step {

@@ -85,7 +85,9 @@ struct Connection {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("connections", &lock(&self.connections).len()).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("connections", &lock(&self.connections).len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,7 +108,12 @@ impl OpenAiSim {
         });
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
-        Ok(Self { address, shared, stop, task })
+        Ok(Self {
+            address,
+            shared,
+            stop,
+            task,
+        })
     }
 
     /// Where it listens.
@@ -120,7 +127,10 @@ impl OpenAiSim {
     pub fn report(&self) -> SimReport {
         let connections = lock(&self.shared.connections);
         SimReport {
-            connections: connections.iter().map(|connection| lock(&connection.session).record()).collect(),
+            connections: connections
+                .iter()
+                .map(|connection| lock(&connection.session).record())
+                .collect(),
             refused_upgrades: *lock(&self.shared.refused),
         }
     }
@@ -136,7 +146,10 @@ impl OpenAiSim {
     pub async fn wait_for(&self, wanted: impl Fn(&SimProgress) -> bool) -> SimProgress {
         let mut watcher = self.shared.progress.subscribe();
         // The sender lives in `shared`, so the channel cannot be closed.
-        watcher.wait_for(|progress| wanted(progress)).await.map_or_else(|_| self.progress(), |progress| *progress)
+        watcher
+            .wait_for(|progress| wanted(progress))
+            .await
+            .map_or_else(|_| self.progress(), |progress| *progress)
     }
 
     /// Makes all open connections of this call fail now; `None` means all connections.
@@ -208,8 +221,12 @@ async fn serve(tcp: TcpStream, shared: Arc<Shared>, stopped: watch::Receiver<boo
         upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, upgrade::upgrade(tcp, &shared)) => upgraded.ok().flatten(),
         () = stop_wanted(&stopped) => None,
     };
-    let Some((ws, connection)) = upgraded else { return };
-    shared.progress.send_modify(|progress| progress.connections += 1);
+    let Some((ws, connection)) = upgraded else {
+        return;
+    };
+    shared
+        .progress
+        .send_modify(|progress| progress.connections += 1);
     let mut socket = Socket::new(ws, OUT_LIMIT);
     let how = tokio::select! {
         how = converse(&mut socket, &connection, &shared.progress) => how,
@@ -225,7 +242,10 @@ async fn serve(tcp: TcpStream, shared: Arc<Shared>, stopped: watch::Receiver<boo
             "dropped by the simulator".to_owned()
         }
         End::Close { code, reason } => {
-            let frame = CloseFrame { code: code.into(), reason: reason.clone().into() };
+            let frame = CloseFrame {
+                code: code.into(),
+                reason: reason.clone().into(),
+            };
             let _ = socket.queue_control(Message::Close(Some(frame)));
             let _ = tokio::time::timeout(LINGER, drain(&mut socket)).await;
             format!("closed by the simulator: {code} {reason}")
@@ -250,7 +270,11 @@ enum End {
 }
 
 /// Runs the session until its end.
-async fn converse(socket: &mut Socket, connection: &Connection, progress: &watch::Sender<SimProgress>) -> End {
+async fn converse(
+    socket: &mut Socket,
+    connection: &Connection,
+    progress: &watch::Sender<SimProgress>,
+) -> End {
     let mut told = Counts::default();
     loop {
         let (messages, due, counts) = turn(connection);
@@ -268,7 +292,10 @@ async fn converse(socket: &mut Socket, connection: &Connection, progress: &watch
             }
         }
         tell(progress, &mut told, counts);
-        let due = due.map_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3_600), Into::into);
+        let due = due.map_or_else(
+            || tokio::time::Instant::now() + Duration::from_secs(3_600),
+            Into::into,
+        );
         tokio::select! {
             message = socket.step() => match message {
                 Some(Ok(Message::Text(text))) => lock(&connection.session).on_text(now(), &text),
@@ -326,5 +353,7 @@ async fn drain(socket: &mut Socket) -> Result<(), WsError> {
 }
 
 pub(super) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

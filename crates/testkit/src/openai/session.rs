@@ -161,7 +161,13 @@ impl Session {
             let error = ClientError::new(refusal.code, refusal.message);
             self.say_error(now, "invalid_request_error", &error, None);
             let reason = format!("invalid_request_error.{}", refusal.code);
-            self.end(now, Out::Close { code: refusal.close, reason });
+            self.end(
+                now,
+                Out::Close {
+                    code: refusal.close,
+                    reason,
+                },
+            );
             return;
         }
         let options = Arc::clone(&self.options);
@@ -179,7 +185,8 @@ impl Session {
 
     pub(crate) fn record(&self) -> ConnectionRecord {
         let mut record = self.record.clone();
-        record.unreadable_bytes = self.scanner.unreadable_bytes() + self.scanner.incomplete_bytes() as u64;
+        record.unreadable_bytes =
+            self.scanner.unreadable_bytes() + self.scanner.incomplete_bytes() as u64;
         record.audio_clock = Duration::from_micros(self.clock_us);
         record
     }
@@ -208,7 +215,10 @@ impl Session {
             return;
         }
         let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
-            let error = ClientError::new("invalid_json", "The message is not a JSON object with string fields.");
+            let error = ClientError::new(
+                "invalid_json",
+                "The message is not a JSON object with string fields.",
+            );
             self.say_error(now, "invalid_request_error", &error, None);
             return;
         };
@@ -224,14 +234,20 @@ impl Session {
         };
         if let Err(error) = result {
             let event_id = envelope.event_id.as_deref().map(str::to_owned);
-            self.say_error(now + self.options.timing.reply, "invalid_request_error", &error, event_id);
+            self.say_error(
+                now + self.options.timing.reply,
+                "invalid_request_error",
+                &error,
+                event_id,
+            );
         }
     }
 
     /// A binary message: the API has none.
     pub(crate) fn on_binary(&mut self, now: Instant) {
         if !self.ended {
-            let error = ClientError::new("invalid_message", "Messages are text; this one is binary.");
+            let error =
+                ClientError::new("invalid_message", "Messages are text; this one is binary.");
             self.say_error(now, "invalid_request_error", &error, None);
         }
     }
@@ -258,7 +274,10 @@ impl Session {
                 "The output audio buffer exists only for WebRTC and SIP sessions.",
             )),
             "" => Err(ClientError::missing("type")),
-            other => Err(ClientError::value("type", &format!("There is no client event '{other}'."))),
+            other => Err(ClientError::value(
+                "type",
+                &format!("There is no client event '{other}'."),
+            )),
         }
     }
 
@@ -279,10 +298,17 @@ impl Session {
             return;
         }
         self.run_responses(now);
-        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+        while let Some(entry) = self
+            .later
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)
+        {
             match entry.remove() {
                 Later::Say(event) => self.say(now, event),
-                Later::Transcribed { item_id, transcript } => self.transcribed(now, &item_id, &transcript),
+                Later::Transcribed {
+                    item_id,
+                    transcript,
+                } => self.transcribed(now, &item_id, &transcript),
             }
         }
         while let Some(index) = self.faults.iter().position(|(at, _)| *at <= now) {
@@ -297,7 +323,13 @@ impl Session {
             let message = format!("Your session hit the maximum duration of {minutes} minutes.");
             let error = ClientError::new("session_expired", message.clone());
             self.say_error(now, "invalid_request_error", &error, None);
-            self.end(now, Out::Close { code: 1001, reason: message });
+            self.end(
+                now,
+                Out::Close {
+                    code: 1001,
+                    reason: message,
+                },
+            );
         }
     }
 
@@ -307,10 +339,20 @@ impl Session {
         if self.ended {
             return out;
         }
-        let steps = self.running.iter().chain(&self.beside).filter_map(Running::next_due);
+        let steps = self
+            .running
+            .iter()
+            .chain(&self.beside)
+            .filter_map(Running::next_due);
         let faults = self.faults.iter().map(|(at, _)| *at);
         let later = self.later.keys().next().map(|(at, _)| *at);
-        steps.chain(faults).chain(out).chain(later).chain(self.idle_at).chain([self.expires]).min()
+        steps
+            .chain(faults)
+            .chain(out)
+            .chain(later)
+            .chain(self.idle_at)
+            .chain([self.expires])
+            .min()
     }
 
     /// The next message that leaves by `now`.
@@ -336,11 +378,23 @@ impl Session {
             // Too late for an HTTP status; the nearest thing is an end without a word.
             Fault::Http(_) | Fault::Drop => self.end(now, Out::Drop),
             Fault::Reset => self.end(now, Out::Reset),
-            Fault::Close { code, reason } => self.end(now, Out::Close { code: *code, reason: reason.clone() }),
+            Fault::Close { code, reason } => self.end(
+                now,
+                Out::Close {
+                    code: *code,
+                    reason: reason.clone(),
+                },
+            ),
             Fault::StopReading => self.push(now, Out::StopReading, None),
             Fault::ServerError => {
-                let message = "The server had an error while processing your request. Sorry about that!";
-                self.say_error(now, "server_error", &ClientError::new("server_error", message), None);
+                let message =
+                    "The server had an error while processing your request. Sorry about that!";
+                self.say_error(
+                    now,
+                    "server_error",
+                    &ClientError::new("server_error", message),
+                    None,
+                );
                 self.fail_response(now);
             }
         }
@@ -365,7 +419,12 @@ impl Session {
         self.say_with_frames(at, event, None);
     }
 
-    pub(super) fn say_with_frames(&mut self, at: Instant, mut event: Value, frames: Option<(usize, u32)>) {
+    pub(super) fn say_with_frames(
+        &mut self,
+        at: Instant,
+        mut event: Value,
+        frames: Option<(usize, u32)>,
+    ) {
         event["event_id"] = json!(self.fresh("event"));
         self.push(at, Out::Text(event.to_string()), frames);
     }
@@ -384,7 +443,13 @@ impl Session {
         format!("{what}_{}_{}", self.record.number, self.ids)
     }
 
-    fn say_error(&mut self, at: Instant, kind: &str, error: &ClientError, client_event: Option<String>) {
+    fn say_error(
+        &mut self,
+        at: Instant,
+        kind: &str,
+        error: &ClientError,
+        client_event: Option<String>,
+    ) {
         if self.record.errors.len() < 10_000 {
             let (code, message) = (error.code.to_owned(), error.message.clone());
             self.record.errors.push(ErrorRecord { code, message, at });
@@ -425,15 +490,22 @@ fn known(kind: &str) -> &'static str {
         "response.cancel",
         "output_audio_buffer.clear",
     ];
-    ALL.into_iter().find(|name| *name == kind).unwrap_or("unknown")
+    ALL.into_iter()
+        .find(|name| *name == kind)
+        .unwrap_or("unknown")
 }
 
 fn decode_audio(audio: Option<&str>) -> Result<Vec<u8>, ClientError> {
     let audio = audio.ok_or_else(|| ClientError::missing("audio"))?;
     if audio.len() > APPEND_LIMIT {
-        return Err(ClientError::value("audio", "At most 15 MiB can be appended at once."));
+        return Err(ClientError::value(
+            "audio",
+            "At most 15 MiB can be appended at once.",
+        ));
     }
-    STANDARD.decode(audio).map_err(|_| ClientError::value("audio", "It is not valid base64."))
+    STANDARD
+        .decode(audio)
+        .map_err(|_| ClientError::value("audio", "It is not valid base64."))
 }
 
 #[cfg(test)]

@@ -89,7 +89,12 @@ impl Settings {
         };
         match fields.get("type").and_then(Value::as_str) {
             Some("realtime") => {}
-            Some(_) => return Err(ClientError::value("session.type", "Only 'realtime' sessions are simulated.")),
+            Some(_) => {
+                return Err(ClientError::value(
+                    "session.type",
+                    "Only 'realtime' sessions are simulated.",
+                ));
+            }
             None => return Err(ClientError::missing("session.type")),
         }
         self.check_fixed(change, spoke)?;
@@ -149,13 +154,17 @@ impl Settings {
     fn check_fixed(&self, change: &Value, spoke: bool) -> Result<(), ClientError> {
         let model = &change["model"];
         if !model.is_null() && *model != self.json["model"] {
-            return Err(ClientError::value("session.model", "The model of a session cannot be changed."));
+            return Err(ClientError::value(
+                "session.model",
+                "The model of a session cannot be changed.",
+            ));
         }
         let voice = &change["audio"]["output"]["voice"];
         if spoke && !voice.is_null() && voice != self.voice() {
             return Err(ClientError {
                 code: "cannot_update_voice",
-                message: "The voice cannot be changed once the session has produced audio.".to_owned(),
+                message: "The voice cannot be changed once the session has produced audio."
+                    .to_owned(),
                 param: Some("session.audio.output.voice".to_owned()),
             });
         }
@@ -192,7 +201,10 @@ pub(crate) fn check_modalities(modalities: &Value, param: &str) -> Result<(), Cl
     if *modalities == json!(["audio"]) || *modalities == json!(["text"]) {
         return Ok(());
     }
-    Err(ClientError::value(param, "Supported combinations are ['text'] and ['audio']."))
+    Err(ClientError::value(
+        param,
+        "Supported combinations are ['text'] and ['audio'].",
+    ))
 }
 
 fn format(value: &Value) -> Option<Format> {
@@ -238,11 +250,18 @@ mod tests {
             "format": {"type": "audio/pcmu"}, "turn_detection": {"silence_duration_ms": 700}}}});
         settings.update(&change, false).unwrap();
         assert_eq!(settings.input_format(), Format::Pcmu);
-        assert_eq!(settings.json()["audio"]["input"]["format"], json!({"type": "audio/pcmu"}));
+        assert_eq!(
+            settings.json()["audio"]["input"]["format"],
+            json!({"type": "audio/pcmu"})
+        );
         assert_eq!(settings.output_format(), Format::Pcm);
         let turns = settings.turns().unwrap();
-        assert_eq!((turns.vad.silence_duration_ms, turns.vad.prefix_padding_ms), (700, 300));
-        let manual = json!({"type": "realtime", "audio": {"input": {"turn_detection": null}}, "later": 1});
+        assert_eq!(
+            (turns.vad.silence_duration_ms, turns.vad.prefix_padding_ms),
+            (700, 300)
+        );
+        let manual =
+            json!({"type": "realtime", "audio": {"input": {"turn_detection": null}}, "later": 1});
         settings.update(&manual, false).unwrap();
         assert!(settings.turns().is_none());
         assert_eq!(settings.json()["later"], 1);
@@ -253,15 +272,34 @@ mod tests {
         for (change, code) in [
             (json!({}), "missing_required_parameter"),
             (json!({"type": "transcription"}), "invalid_value"),
-            (json!({"type": "realtime", "model": "other"}), "invalid_value"),
-            (json!({"type": "realtime", "output_modalities": ["audio", "text"]}), "invalid_value"),
-            (json!({"type": "realtime", "audio": {"input": {"format": {"type": "g711_ulaw"}}}}), "invalid_value"),
-            (json!({"type": "realtime", "audio": {"output": {"voice": "marin"}}}), "cannot_update_voice"),
-            (json!({"type": "realtime", "instructions": "x", "tools": 1}), "invalid_value"),
+            (
+                json!({"type": "realtime", "model": "other"}),
+                "invalid_value",
+            ),
+            (
+                json!({"type": "realtime", "output_modalities": ["audio", "text"]}),
+                "invalid_value",
+            ),
+            (
+                json!({"type": "realtime", "audio": {"input": {"format": {"type": "g711_ulaw"}}}}),
+                "invalid_value",
+            ),
+            (
+                json!({"type": "realtime", "audio": {"output": {"voice": "marin"}}}),
+                "cannot_update_voice",
+            ),
+            (
+                json!({"type": "realtime", "instructions": "x", "tools": 1}),
+                "invalid_value",
+            ),
         ] {
             let mut settings = settings();
             let before = settings.json().clone();
-            assert_eq!(settings.update(&change, true).unwrap_err().code, code, "{change}");
+            assert_eq!(
+                settings.update(&change, true).unwrap_err().code,
+                code,
+                "{change}"
+            );
             assert_eq!(settings.json(), &before);
         }
     }

@@ -115,7 +115,9 @@ impl Vad {
             }
             Some(last_loud) if now_ms - last_loud >= self.settings.silence_duration_ms => {
                 self.reset();
-                Some(VadEvent::Stopped { audio_end_ms: now_ms })
+                Some(VadEvent::Stopped {
+                    audio_end_ms: now_ms,
+                })
             }
             None | Some(_) => None,
         }
@@ -127,7 +129,11 @@ mod tests {
     use super::*;
     use crate::speech::Utterance;
 
-    const SETTINGS: VadSettings = VadSettings { threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 500 };
+    const SETTINGS: VadSettings = VadSettings {
+        threshold: 0.5,
+        prefix_padding_ms: 300,
+        silence_duration_ms: 500,
+    };
 
     fn silence(ms: usize) -> Vec<u8> {
         vec![mulaw::SILENCE; ms * 8]
@@ -137,20 +143,37 @@ mod tests {
     fn every_recording_is_exactly_one_turn() {
         for index in 0..Utterance::COUNT {
             let utterance = Utterance::number(index);
-            let audio = [silence(1_000), utterance.recording().audio.to_vec(), silence(1_000)].concat();
+            let audio = [
+                silence(1_000),
+                utterance.recording().audio.to_vec(),
+                silence(1_000),
+            ]
+            .concat();
             let events = Vad::new(SETTINGS, 0).push(&audio);
-            let [VadEvent::Started { audio_start_ms }, VadEvent::Stopped { audio_end_ms }] = events[..] else {
+            let [
+                VadEvent::Started { audio_start_ms },
+                VadEvent::Stopped { audio_end_ms },
+            ] = events[..]
+            else {
                 panic!("recording {index} gave {events:?}");
             };
             assert!((700..1_100).contains(&audio_start_ms), "{audio_start_ms}");
             let length = utterance.duration().as_millis() as u64;
-            assert!(audio_end_ms > 1_000 + length / 2 && audio_end_ms <= 1_500 + length, "{audio_end_ms}");
+            assert!(
+                audio_end_ms > 1_000 + length / 2 && audio_end_ms <= 1_500 + length,
+                "{audio_end_ms}"
+            );
         }
     }
 
     #[test]
     fn time_is_audio_time_however_it_comes() {
-        let audio = [silence(400), Utterance::AMIABLE.recording().audio.to_vec(), silence(700)].concat();
+        let audio = [
+            silence(400),
+            Utterance::AMIABLE.recording().audio.to_vec(),
+            silence(700),
+        ]
+        .concat();
         let whole = Vad::new(SETTINGS, 0).push(&audio);
         let mut vad = Vad::new(SETTINGS, 0);
         let pieces: Vec<VadEvent> = audio.chunks(77).flat_map(|piece| vad.push(piece)).collect();
@@ -172,7 +195,13 @@ mod tests {
     fn a_click_is_not_speech_and_a_high_threshold_hears_less() {
         let click = [silence(100), vec![0x80; 240], silence(1_000)].concat();
         assert_eq!(Vad::new(SETTINGS, 0).push(&click), []);
-        let deaf = VadSettings { threshold: 40.0, ..SETTINGS };
-        assert_eq!(Vad::new(deaf, 0).push(Utterance::AMIABLE.recording().audio), []);
+        let deaf = VadSettings {
+            threshold: 40.0,
+            ..SETTINGS
+        };
+        assert_eq!(
+            Vad::new(deaf, 0).push(Utterance::AMIABLE.recording().audio),
+            []
+        );
     }
 }

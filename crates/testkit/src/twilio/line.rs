@@ -13,7 +13,8 @@ use super::mouth::Mouth;
 use super::options::CallerOptions;
 use super::playback::{Echo, Playback, QUEUE_LIMIT};
 use super::record::{
-    Fate, HeardAudio, HeardFrame, KEPT_VIOLATIONS, MarkRecord, SentFrame, StreamEnd, StreamRecord, Violation,
+    Fate, HeardAudio, HeardFrame, KEPT_VIOLATIONS, MarkRecord, SentFrame, StreamEnd, StreamRecord,
+    Violation,
 };
 use crate::identity::{FRAME_BYTES, FRAME_TIME, Scanner};
 use crate::mulaw;
@@ -44,7 +45,13 @@ pub(crate) struct Line {
 
 impl Line {
     /// Says `connected` and `start`; the first frame is due 20 ms later.
-    pub(crate) fn open(options: Arc<CallerOptions>, socket: Socket, mouth: Mouth, part: u32, now: Instant) -> Self {
+    pub(crate) fn open(
+        options: Arc<CallerOptions>,
+        socket: Socket,
+        mouth: Mouth,
+        part: u32,
+        now: Instant,
+    ) -> Self {
         let stream_sid = format!("MZ{}", crate::prng::random_hex());
         let names = Names {
             account_sid: options.account_sid.clone(),
@@ -126,7 +133,10 @@ impl Line {
 
     /// When [`Line::due`] has something to do, or the linger time is over.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        [self.next_frame, self.playback.next_due(), self.linger_until].into_iter().flatten().min()
+        [self.next_frame, self.playback.next_due(), self.linger_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn stop_media(&mut self) {
@@ -155,7 +165,10 @@ impl Line {
             let text = self.writer.stop();
             self.control(text);
         }
-        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        let frame = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
         let _ = self.socket.queue_control(Message::Close(Some(frame)));
         self.linger_until = Some(now + LINGER);
     }
@@ -175,14 +188,19 @@ impl Line {
     }
 
     /// The server's message. `true` when the stream has ended with it.
-    pub(crate) fn on_message(&mut self, message: Option<Result<Message, WsError>>, now: Instant) -> bool {
+    pub(crate) fn on_message(
+        &mut self,
+        message: Option<Result<Message, WsError>>,
+        now: Instant,
+    ) -> bool {
         match message {
             Some(Ok(Message::Text(text))) => self.on_text(&text, now),
             Some(Ok(Message::Binary(bytes))) => self.violation(Violation::Binary(bytes.len())),
             Some(Ok(Message::Close(frame))) => {
                 if !self.is_closing() {
-                    let (code, reason) =
-                        frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
+                    let (code, reason) = frame.map_or((1005, String::new()), |frame| {
+                        (frame.code.into(), frame.reason.to_string())
+                    });
                     self.record.end = StreamEnd::Closed { code, reason };
                     self.stop_media();
                     self.silence(now);
@@ -221,7 +239,8 @@ impl Line {
     fn record_at_end(&mut self, now: Instant) -> StreamRecord {
         self.silence(now);
         self.record.ended = now;
-        self.record.unreadable_bytes = self.scanner.unreadable_bytes() + self.scanner.incomplete_bytes() as u64;
+        self.record.unreadable_bytes =
+            self.scanner.unreadable_bytes() + self.scanner.incomplete_bytes() as u64;
         self.record.overflow_bytes = self.playback.overflow_bytes();
         self.record.refused_marks = self.playback.refused_marks();
         let empty = StreamRecord::new(String::new(), self.record.part, now);
@@ -256,7 +275,12 @@ impl Line {
             Ok(FromServer::Media(audio)) => self.on_media(&audio, now),
             Ok(FromServer::Mark(name)) => {
                 if self.playback.mark(now, name.clone()).is_some() {
-                    self.record.marks.push(MarkRecord { name, received: now, echoed: None, cleared: false });
+                    self.record.marks.push(MarkRecord {
+                        name,
+                        received: now,
+                        echoed: None,
+                        cleared: false,
+                    });
                 }
                 while let Some(echo) = self.playback.due(now) {
                     self.echo(&echo, now, false);
@@ -281,7 +305,10 @@ impl Line {
         let before = self.scanner.incomplete_bytes();
         let consumed = self.scanner.consumed_bytes();
         let placed = self.playback.media(now, audio.len());
-        let origin = placed.starts.checked_sub(mulaw::duration(before)).unwrap_or(placed.starts);
+        let origin = placed
+            .starts
+            .checked_sub(mulaw::duration(before))
+            .unwrap_or(placed.starts);
         for found in self.scanner.push(audio) {
             let into = usize::try_from(found.offset.saturating_sub(consumed)).unwrap_or(usize::MAX);
             let fate = if self.deaf {
@@ -293,11 +320,19 @@ impl Line {
             };
             let plays_at = origin + mulaw::duration(into);
             self.record.ledger.record(found.id);
-            self.record.heard.push(HeardFrame { id: found.id, received: now, plays_at, fate });
+            self.record.heard.push(HeardFrame {
+                id: found.id,
+                received: now,
+                plays_at,
+                fate,
+            });
         }
         if self.options.keep_audio && !self.deaf {
             let audio = audio[..placed.accepted].to_vec();
-            self.record.heard_audio.push(HeardAudio { at: placed.starts, audio });
+            self.record.heard_audio.push(HeardAudio {
+                at: placed.starts,
+                audio,
+            });
         }
     }
 

@@ -97,7 +97,12 @@ struct Stop<'a> {
 
 impl Writer {
     pub(crate) fn new(names: Names) -> Self {
-        Self { names, sequence: 0, chunk: 0, timestamp_ms: 0 }
+        Self {
+            names,
+            sequence: 0,
+            chunk: 0,
+            timestamp_ms: 0,
+        }
     }
 
     pub(crate) fn stream_sid(&self) -> &str {
@@ -110,14 +115,21 @@ impl Writer {
 
     pub(crate) fn start(&mut self, parameters: &BTreeMap<String, String>) -> String {
         let names = self.names.clone();
-        self.message("start", Body::Start(Start {
-            account_sid: &names.account_sid,
-            stream_sid: &names.stream_sid,
-            call_sid: &names.call_sid,
-            tracks: ["inbound"],
-            media_format: MediaFormat { encoding: "audio/x-mulaw", sample_rate: 8_000, channels: 1 },
-            custom_parameters: parameters,
-        }))
+        self.message(
+            "start",
+            Body::Start(Start {
+                account_sid: &names.account_sid,
+                stream_sid: &names.stream_sid,
+                call_sid: &names.call_sid,
+                tracks: ["inbound"],
+                media_format: MediaFormat {
+                    encoding: "audio/x-mulaw",
+                    sample_rate: 8_000,
+                    channels: 1,
+                },
+                custom_parameters: parameters,
+            }),
+        )
     }
 
     /// One frame, 20 ms later in stream time than the one before.
@@ -141,7 +153,13 @@ impl Writer {
 
     pub(crate) fn dtmf(&mut self, digit: char) -> String {
         let digit = digit.to_string();
-        self.message("dtmf", Body::Dtmf(Dtmf { track: "inbound_track", digit: &digit }))
+        self.message(
+            "dtmf",
+            Body::Dtmf(Dtmf {
+                track: "inbound_track",
+                digit: &digit,
+            }),
+        )
     }
 
     pub(crate) fn mark(&mut self, name: &str) -> String {
@@ -150,14 +168,22 @@ impl Writer {
 
     pub(crate) fn stop(&mut self) -> String {
         let names = self.names.clone();
-        let body = Stop { account_sid: &names.account_sid, call_sid: &names.call_sid };
+        let body = Stop {
+            account_sid: &names.account_sid,
+            call_sid: &names.call_sid,
+        };
         self.message("stop", Body::Stop(body))
     }
 
     fn message(&mut self, event: &'static str, body: Body<'_>) -> String {
         self.sequence += 1;
         let sequence_number = self.sequence.to_string();
-        let message = Message { event, sequence_number, stream_sid: &self.names.stream_sid, body };
+        let message = Message {
+            event,
+            sequence_number,
+            stream_sid: &self.names.stream_sid,
+            body,
+        };
         // Strings and maps with string keys always serialise.
         serde_json::to_string(&message).unwrap_or_default()
     }
@@ -204,14 +230,22 @@ struct WireMark {
 
 /// Reads one text message of the server.
 pub(crate) fn parse(text: &str, our_sid: &str) -> Result<FromServer, Violation> {
-    let wire: Wire = serde_json::from_str(text).map_err(|error| Violation::NotConform(error.to_string()))?;
+    let wire: Wire =
+        serde_json::from_str(text).map_err(|error| Violation::NotConform(error.to_string()))?;
     let check = |stream_sid: String| {
-        if stream_sid == our_sid { Ok(()) } else { Err(Violation::WrongStreamSid(stream_sid)) }
+        if stream_sid == our_sid {
+            Ok(())
+        } else {
+            Err(Violation::WrongStreamSid(stream_sid))
+        }
     };
     match wire {
         Wire::Media { stream_sid, media } => {
             check(stream_sid)?;
-            STANDARD.decode(media.payload).map(FromServer::Media).map_err(|_| Violation::BadBase64)
+            STANDARD
+                .decode(media.payload)
+                .map(FromServer::Media)
+                .map_err(|_| Violation::BadBase64)
         }
         Wire::Mark { stream_sid, mark } => check(stream_sid).map(|()| FromServer::Mark(mark.name)),
         Wire::Clear { stream_sid } => check(stream_sid).map(|()| FromServer::Clear),
@@ -225,7 +259,11 @@ mod tests {
     use serde_json::{Value, json};
 
     fn writer() -> Writer {
-        Writer::new(Names { account_sid: "AC1".into(), call_sid: "CA1".into(), stream_sid: "MZ1".into() })
+        Writer::new(Names {
+            account_sid: "AC1".into(),
+            call_sid: "CA1".into(),
+            stream_sid: "MZ1".into(),
+        })
     }
 
     fn value(text: &str) -> Value {
@@ -236,24 +274,36 @@ mod tests {
     fn messages_have_twilios_shape_and_types() {
         let mut writer = writer();
         let parameters = BTreeMap::from([("tenant".to_owned(), "acme".to_owned())]);
-        assert_eq!(value(&writer.start(&parameters)), json!({
-            "event": "start", "sequenceNumber": "1", "streamSid": "MZ1",
-            "start": {
-                "accountSid": "AC1", "streamSid": "MZ1", "callSid": "CA1", "tracks": ["inbound"],
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                "customParameters": {"tenant": "acme"},
-            },
-        }));
+        assert_eq!(
+            value(&writer.start(&parameters)),
+            json!({
+                "event": "start", "sequenceNumber": "1", "streamSid": "MZ1",
+                "start": {
+                    "accountSid": "AC1", "streamSid": "MZ1", "callSid": "CA1", "tracks": ["inbound"],
+                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                    "customParameters": {"tenant": "acme"},
+                },
+            })
+        );
         let media = value(&writer.media(&[0xFF; 160]));
         assert_eq!(media["sequenceNumber"], "2");
         assert_eq!(media["media"]["chunk"], "1");
         assert_eq!(media["media"]["timestamp"], "20");
         assert_eq!(media["media"]["payload"].as_str().unwrap().len(), 216);
         writer.skip();
-        assert_eq!(value(&writer.media(&[0xFF; 160]))["media"]["timestamp"], "60");
-        assert_eq!(value(&writer.dtmf('#'))["dtmf"], json!({"track": "inbound_track", "digit": "#"}));
+        assert_eq!(
+            value(&writer.media(&[0xFF; 160]))["media"]["timestamp"],
+            "60"
+        );
+        assert_eq!(
+            value(&writer.dtmf('#'))["dtmf"],
+            json!({"track": "inbound_track", "digit": "#"})
+        );
         assert_eq!(value(&writer.mark("g1:a"))["mark"], json!({"name": "g1:a"}));
-        assert_eq!(value(&writer.stop())["stop"], json!({"accountSid": "AC1", "callSid": "CA1"}));
+        assert_eq!(
+            value(&writer.stop())["stop"],
+            json!({"accountSid": "AC1", "callSid": "CA1"})
+        );
     }
 
     #[test]
@@ -262,13 +312,19 @@ mod tests {
         assert_eq!(parse(media, "MZ1"), Ok(FromServer::Media(vec![0xFF, 0xFF])));
         let mark = r#"{"event":"mark","streamSid":"MZ1","mark":{"name":"x"}}"#;
         assert_eq!(parse(mark, "MZ1"), Ok(FromServer::Mark("x".into())));
-        assert_eq!(parse(r#"{"event":"clear","streamSid":"MZ1"}"#, "MZ1"), Ok(FromServer::Clear));
+        assert_eq!(
+            parse(r#"{"event":"clear","streamSid":"MZ1"}"#, "MZ1"),
+            Ok(FromServer::Clear)
+        );
     }
 
     #[test]
     fn what_twilio_warns_of_is_a_violation() {
         let wrong = r#"{"event":"clear","streamSid":"MZ2"}"#;
-        assert_eq!(parse(wrong, "MZ1"), Err(Violation::WrongStreamSid("MZ2".into())));
+        assert_eq!(
+            parse(wrong, "MZ1"),
+            Err(Violation::WrongStreamSid("MZ2".into()))
+        );
         let bad = r#"{"event":"media","streamSid":"MZ1","media":{"payload":"%%"}}"#;
         assert_eq!(parse(bad, "MZ1"), Err(Violation::BadBase64));
         for text in [
@@ -279,7 +335,10 @@ mod tests {
             "not json",
             "[]",
         ] {
-            assert!(matches!(parse(text, "MZ1"), Err(Violation::NotConform(_))), "{text}");
+            assert!(
+                matches!(parse(text, "MZ1"), Err(Violation::NotConform(_))),
+                "{text}"
+            );
         }
     }
 }

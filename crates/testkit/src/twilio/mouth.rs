@@ -21,12 +21,21 @@ pub(crate) struct Mouth {
 
 impl Mouth {
     pub(crate) fn new(stream: StreamId) -> Self {
-        Self { stream, counter: 0, saying: VecDeque::new(), said: 0 }
+        Self {
+            stream,
+            counter: 0,
+            saying: VecDeque::new(),
+            said: 0,
+        }
     }
 
     /// A new stream of the same call: the person goes on with their sentence.
     pub(crate) fn continue_on(self, stream: StreamId) -> Self {
-        Self { stream, counter: 0, ..self }
+        Self {
+            stream,
+            counter: 0,
+            ..self
+        }
     }
 
     /// Says this when what is being said is through; beyond the limit it stays unsaid.
@@ -58,7 +67,14 @@ impl Mouth {
                 self.said = 0;
             }
         }
-        identity::stamp(&mut frame, FrameId { stream: self.stream, counter: self.counter, label });
+        identity::stamp(
+            &mut frame,
+            FrameId {
+                stream: self.stream,
+                counter: self.counter,
+                label,
+            },
+        );
         self.counter = self.counter.saturating_add(1);
         frame
     }
@@ -72,21 +88,35 @@ mod tests {
 
     #[test]
     fn speech_then_silence_all_stamped_in_a_row() {
-        let stream = StreamId { voice: Voice::Caller, call: 1, part: 0 };
+        let stream = StreamId {
+            voice: Voice::Caller,
+            call: 1,
+            part: 0,
+        };
         let mut mouth = Mouth::new(stream);
         mouth.say(Utterance::QUEEN_OF_CLUBS);
         let length = Utterance::QUEEN_OF_CLUBS.frames();
-        let ids: Vec<FrameId> = (0..length + 5).map(|_| identity::read(&mouth.frame()).unwrap()).collect();
+        let ids: Vec<FrameId> = (0..length + 5)
+            .map(|_| identity::read(&mouth.frame()).unwrap())
+            .collect();
         for (n, id) in ids.iter().enumerate() {
             assert_eq!(id.counter, n as u32);
-            let wanted = if (n as u32) < length { Utterance::QUEEN_OF_CLUBS.label() } else { 0 };
+            let wanted = if (n as u32) < length {
+                Utterance::QUEEN_OF_CLUBS.label()
+            } else {
+                0
+            };
             assert_eq!(id.label, wanted);
         }
     }
 
     #[test]
     fn a_new_stream_counts_anew_and_goes_on_speaking() {
-        let stream = |part| StreamId { voice: Voice::Caller, call: 1, part };
+        let stream = |part| StreamId {
+            voice: Voice::Caller,
+            call: 1,
+            part,
+        };
         let mut mouth = Mouth::new(stream(0));
         mouth.say(Utterance::AMIABLE);
         for _ in 0..10 {
@@ -94,7 +124,10 @@ mod tests {
         }
         let mut mouth = mouth.continue_on(stream(1));
         let id = identity::read(&mouth.frame()).unwrap();
-        assert_eq!((id.stream.part, id.counter, id.label), (1, 0, Utterance::AMIABLE.label()));
+        assert_eq!(
+            (id.stream.part, id.counter, id.label),
+            (1, 0, Utterance::AMIABLE.label())
+        );
         assert_eq!(mouth.said, 11);
     }
 }

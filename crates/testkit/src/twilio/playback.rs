@@ -76,7 +76,10 @@ impl Playback {
             Some(until) if until > now => until,
             _ => now + self.start_delay,
         };
-        let room = mulaw::bytes(self.limit.saturating_sub(starts.saturating_duration_since(now)));
+        let room = mulaw::bytes(
+            self.limit
+                .saturating_sub(starts.saturating_duration_since(now)),
+        );
         let accepted = len.min(room);
         self.overflow_bytes += (len - accepted) as u64;
         if accepted > 0 {
@@ -126,7 +129,8 @@ impl Playback {
     /// How much is queued and not yet heard.
     #[must_use]
     pub fn queued(&self, now: Instant) -> Duration {
-        self.busy_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        self.busy_until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// Bytes discarded because the queue was full (31931).
@@ -163,7 +167,10 @@ mod tests {
         line.mark(t + 5 * MS, "b".into());
         assert_eq!(line.next_due(), Some(t + 230 * MS));
         assert_eq!(line.due(t + 229 * MS), None);
-        assert_eq!(line.due(t + 230 * MS).map(|echo| echo.name), Some("a".into()));
+        assert_eq!(
+            line.due(t + 230 * MS).map(|echo| echo.name),
+            Some("a".into())
+        );
         assert_eq!(line.due(t + 230 * MS), None);
         assert_eq!(line.due(t + 330 * MS).map(|echo| echo.number), Some(1));
     }

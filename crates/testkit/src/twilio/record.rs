@@ -230,7 +230,10 @@ impl CallRecord {
 
     /// Puts audio at its time, never over what is there: a late frame moves on.
     fn lay(&self, track: &mut Vec<u8>, at: Instant, audio: &[u8]) {
-        let wanted = mulaw::bytes(at.saturating_duration_since(self.started).min(Duration::from_secs(86_400)));
+        let wanted = mulaw::bytes(
+            at.saturating_duration_since(self.started)
+                .min(Duration::from_secs(86_400)),
+        );
         // Sending wobbles by some milliseconds: closer than a frame is joined, not padded.
         if wanted > track.len() + 160 {
             track.resize(wanted, mulaw::SILENCE);
@@ -248,15 +251,35 @@ mod tests {
     fn clear_decides_the_fate_of_what_was_not_yet_played() {
         let t = Instant::now();
         let mut record = StreamRecord::new("MZ".into(), 0, t);
-        let stream = StreamId { voice: Voice::Model, call: 0, part: 0 };
+        let stream = StreamId {
+            voice: Voice::Model,
+            call: 0,
+            part: 0,
+        };
         for n in 0..10u32 {
             let plays_at = t + Duration::from_millis(20) * n;
-            let id = FrameId { stream, counter: n, label: 0 };
-            record.heard.push(HeardFrame { id, received: t, plays_at, fate: Fate::Played });
+            let id = FrameId {
+                stream,
+                counter: n,
+                label: 0,
+            };
+            record.heard.push(HeardFrame {
+                id,
+                received: t,
+                plays_at,
+                fate: Fate::Played,
+            });
         }
-        record.heard_audio.push(HeardAudio { at: t, audio: vec![0; 1_600] });
+        record.heard_audio.push(HeardAudio {
+            at: t,
+            audio: vec![0; 1_600],
+        });
         record.silence_from(t + Duration::from_millis(90), Fate::Cleared);
-        let played = record.heard.iter().filter(|frame| frame.fate == Fate::Played).count();
+        let played = record
+            .heard
+            .iter()
+            .filter(|frame| frame.fate == Fate::Played)
+            .count();
         assert_eq!(played, 5);
         assert_eq!(record.heard_audio[0].audio.len(), 720);
         // Ending the call later does not change what was cleared.

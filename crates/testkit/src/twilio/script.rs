@@ -78,7 +78,13 @@ impl Script {
     /// A conversation of `turns` utterances: the first at `first`, then one every `every`,
     /// beginning with recording number `offset`; hangs up one interval after the last.
     #[must_use]
-    pub fn conversation(turns: u32, first: Duration, every: Duration, offset: usize, settle: Duration) -> Self {
+    pub fn conversation(
+        turns: u32,
+        first: Duration,
+        every: Duration,
+        offset: usize,
+        settle: Duration,
+    ) -> Self {
         let mut script = Self::new();
         for turn in 0..turns {
             let utterance = Utterance::number(offset.wrapping_add(turn as usize));

@@ -55,7 +55,10 @@ impl Signing {
             Self::AuthToken(token) => vec![("x-twilio-signature", sha1(token, url))],
             Self::SharedKey { id, key } => vec![
                 ("x-twilio-signature", sha256(key, url)),
-                ("x-twilio-webhooks-signature-settings", format!("key={id},algorithm=HMAC_SHA256")),
+                (
+                    "x-twilio-webhooks-signature-settings",
+                    format!("key={id},algorithm=HMAC_SHA256"),
+                ),
             ],
             Self::Literal(value) => vec![("x-twilio-signature", value.clone())],
         }
@@ -86,7 +89,9 @@ mod tests {
     use super::*;
 
     fn signature(token: &str, url: &str) -> String {
-        Signing::AuthToken(Secret::new(token)).headers(url)[0].1.clone()
+        Signing::AuthToken(Secret::new(token)).headers(url)[0]
+            .1
+            .clone()
     }
 
     /// The values are the ones that Twilio's own Python and Node libraries compute.
@@ -94,12 +99,36 @@ mod tests {
     fn the_official_libraries_agree() {
         let hex = "0123456789abcdef0123456789abcdef";
         for (token, url, wanted) in [
-            (hex, "wss://proxy.example.com/twilio/media", "JgT9TL5uZaFP6XwWYeyV+NmV7Ec="),
-            (hex, "wss://proxy.example.com:443/twilio/media", "loUFpP1k8XpbVzhHGOoVssmPYZA="),
-            (hex, "https://proxy.example.com/twilio/media", "PlWyRdx0M22l4gHx9i4SEVMedHw="),
-            ("12345", "wss://voice.example.test/media-stream", "DHPH2SL3lKg3A5s23PxpPrANQVg="),
-            ("12345", "wss://voice.example.test:8443/media-stream", "dwOIZ5wu/hG0X9wU1YiNczDTHbM="),
-            ("12345", "wss://voice.example.test/média", "RmXj5VZN5p6tcTaT9uUniUVnCXU="),
+            (
+                hex,
+                "wss://proxy.example.com/twilio/media",
+                "JgT9TL5uZaFP6XwWYeyV+NmV7Ec=",
+            ),
+            (
+                hex,
+                "wss://proxy.example.com:443/twilio/media",
+                "loUFpP1k8XpbVzhHGOoVssmPYZA=",
+            ),
+            (
+                hex,
+                "https://proxy.example.com/twilio/media",
+                "PlWyRdx0M22l4gHx9i4SEVMedHw=",
+            ),
+            (
+                "12345",
+                "wss://voice.example.test/media-stream",
+                "DHPH2SL3lKg3A5s23PxpPrANQVg=",
+            ),
+            (
+                "12345",
+                "wss://voice.example.test:8443/media-stream",
+                "dwOIZ5wu/hG0X9wU1YiNczDTHbM=",
+            ),
+            (
+                "12345",
+                "wss://voice.example.test/média",
+                "RmXj5VZN5p6tcTaT9uUniUVnCXU=",
+            ),
         ] {
             assert_eq!(signature(token, url), wanted, "{url}");
         }
@@ -107,7 +136,10 @@ mod tests {
 
     #[test]
     fn the_shared_key_form_names_its_algorithm() {
-        let signing = Signing::SharedKey { id: "SK1".into(), key: Secret::new("12345") };
+        let signing = Signing::SharedKey {
+            id: "SK1".into(),
+            key: Secret::new("12345"),
+        };
         let headers = signing.headers("wss://voice.example.test/media-stream");
         assert_eq!(headers[0].1, "QYby7AVbC1C5SsO+6HWN2IprUhWfSRikfea7ED2h6O8=");
         assert_eq!(headers[1].1, "key=SK1,algorithm=HMAC_SHA256");

@@ -26,10 +26,16 @@ const MAX_MESSAGE: usize = 21 * 1024 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Http(StatusCode),
-    Open { model: String, refusal: Option<Refusal> },
+    Open {
+        model: String,
+        refusal: Option<Refusal>,
+    },
 }
 
-pub(super) async fn upgrade(tcp: TcpStream, shared: &Shared) -> Option<(WebSocketStream<Io>, Arc<Connection>)> {
+pub(super) async fn upgrade(
+    tcp: TcpStream,
+    shared: &Shared,
+) -> Option<(WebSocketStream<Io>, Arc<Connection>)> {
     let io = match &shared.options.tls {
         None => Io::Plain(tcp),
         Some(config) => match TlsAcceptor::from(Arc::clone(config)).accept(tcp).await {
@@ -41,12 +47,17 @@ pub(super) async fn upgrade(tcp: TcpStream, shared: &Shared) -> Option<(WebSocke
         },
     };
     let mut opened = None;
-    #[allow(clippy::result_large_err, reason = "the type is the WebSocket library's")]
+    #[allow(
+        clippy::result_large_err,
+        reason = "the type is the WebSocket library's"
+    )]
     let decide = |request: &Request, response: Response| {
         // The number is taken under the lock, so that faults by number are exact.
         let mut connections = lock(&shared.connections);
         let refused_before = *lock(&shared.refused);
-        let number = (connections.len() as u64 + refused_before + 1).try_into().unwrap_or(u16::MAX);
+        let number = (connections.len() as u64 + refused_before + 1)
+            .try_into()
+            .unwrap_or(u16::MAX);
         match judge(&shared.options, number, request.uri(), request.headers()) {
             Verdict::Http(status) => {
                 *lock(&shared.refused) += 1;
@@ -55,7 +66,10 @@ pub(super) async fn upgrade(tcp: TcpStream, shared: &Shared) -> Option<(WebSocke
             Verdict::Open { model, refusal } => {
                 let options = Arc::clone(&shared.options);
                 let session = Session::open(options, number, model, refusal, now(), unix_now());
-                let connection = Arc::new(Connection { session: session.into(), wake: Notify::new() });
+                let connection = Arc::new(Connection {
+                    session: session.into(),
+                    wake: Notify::new(),
+                });
                 connections.push(Arc::clone(&connection));
                 opened = Some(connection);
                 Ok(with_protocol(request.headers(), response))
@@ -77,10 +91,15 @@ pub(super) async fn upgrade(tcp: TcpStream, shared: &Shared) -> Option<(WebSocke
 }
 
 fn judge(options: &SimOptions, number: u16, uri: &Uri, headers: &HeaderMap) -> Verdict {
-    let fault = options.faults.iter().find(|rule| rule.concerns(number) && rule.when == When::Upgrade);
+    let fault = options
+        .faults
+        .iter()
+        .find(|rule| rule.concerns(number) && rule.when == When::Upgrade);
     if let Some(rule) = fault {
         let status = match rule.fault {
-            Fault::Http(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            Fault::Http(status) => {
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         return Verdict::Http(status);
@@ -93,27 +112,49 @@ fn judge(options: &SimOptions, number: u16, uri: &Uri, headers: &HeaderMap) -> V
     }
     let query = uri.query().unwrap_or("");
     let parameter = |name: &str| {
-        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
     };
     let model = parameter("model").unwrap_or("").to_owned();
     let refusal = if headers.contains_key("openai-beta") {
-        Some(("beta_api_shape_disabled", "The Realtime beta API is no longer supported.", 4_000))
+        Some((
+            "beta_api_shape_disabled",
+            "The Realtime beta API is no longer supported.",
+            4_000,
+        ))
     } else if !options.keys.accept(api_key(headers)) {
         Some(("invalid_api_key", "Incorrect API key provided.", 3_000))
     } else if parameter("call_id").is_some() {
-        Some(("call_not_found", "Sessions over WebSocket have no call id and cannot be attached to.", 4_000))
+        Some((
+            "call_not_found",
+            "Sessions over WebSocket have no call id and cannot be attached to.",
+            4_000,
+        ))
     } else if model.is_empty() {
-        Some(("missing_model", "You must provide a model parameter.", 4_000))
+        Some((
+            "missing_model",
+            "You must provide a model parameter.",
+            4_000,
+        ))
     } else {
         None
     };
-    let refusal = refusal.map(|(code, message, close)| Refusal { code, message, close });
+    let refusal = refusal.map(|(code, message, close)| Refusal {
+        code,
+        message,
+        close,
+    });
     Verdict::Open { model, refusal }
 }
 
 /// From the Authorization header, or as browsers must send it, among the subprotocols.
 fn api_key(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     if let Some(value) = bearer {
         return value.strip_prefix("Bearer ");
     }
@@ -122,12 +163,17 @@ fn api_key(headers: &HeaderMap) -> Option<&str> {
 
 fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
 }
 
 fn with_protocol(headers: &HeaderMap, mut response: Response) -> Response {
     if protocols(headers).any(|protocol| protocol == "realtime") {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("realtime"));
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("realtime"));
     }
     response
 }
@@ -148,37 +194,71 @@ mod tests {
     fn verdict(options: &SimOptions, uri: &str, headers: &[(&'static str, &str)]) -> Verdict {
         let map = headers
             .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .map(|(name, value)| {
+                (
+                    http::HeaderName::from_static(name),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
             .collect();
         judge(options, 1, &uri.parse().unwrap(), &map)
     }
 
     fn refused(verdict: Verdict) -> Option<(&'static str, u16)> {
-        let Verdict::Open { refusal, .. } = verdict else { panic!("{verdict:?}") };
+        let Verdict::Open { refusal, .. } = verdict else {
+            panic!("{verdict:?}")
+        };
         refusal.map(|refusal| (refusal.code, refusal.close))
     }
 
     #[test]
     fn keys_beta_and_model_are_judged_after_the_upgrade() {
-        let options = SimOptions { keys: Keys::Only(["good".to_owned()].into()), ..SimOptions::default() };
+        let options = SimOptions {
+            keys: Keys::Only(["good".to_owned()].into()),
+            ..SimOptions::default()
+        };
         let uri = "/v1/realtime?model=gpt-realtime";
         let good = ("authorization", "Bearer good");
         assert_eq!(refused(verdict(&options, uri, &[good])), None);
-        assert_eq!(refused(verdict(&options, uri, &[("authorization", "Bearer bad")])), Some(("invalid_api_key", 3_000)));
-        assert_eq!(refused(verdict(&options, uri, &[])), Some(("invalid_api_key", 3_000)));
-        let browser = ("sec-websocket-protocol", "realtime, openai-insecure-api-key.good");
+        assert_eq!(
+            refused(verdict(&options, uri, &[("authorization", "Bearer bad")])),
+            Some(("invalid_api_key", 3_000))
+        );
+        assert_eq!(
+            refused(verdict(&options, uri, &[])),
+            Some(("invalid_api_key", 3_000))
+        );
+        let browser = (
+            "sec-websocket-protocol",
+            "realtime, openai-insecure-api-key.good",
+        );
         assert_eq!(refused(verdict(&options, uri, &[browser])), None);
         let beta = ("openai-beta", "realtime=v1");
-        assert_eq!(refused(verdict(&options, uri, &[good, beta])), Some(("beta_api_shape_disabled", 4_000)));
-        assert_eq!(refused(verdict(&options, "/v1/realtime", &[good])), Some(("missing_model", 4_000)));
+        assert_eq!(
+            refused(verdict(&options, uri, &[good, beta])),
+            Some(("beta_api_shape_disabled", 4_000))
+        );
+        assert_eq!(
+            refused(verdict(&options, "/v1/realtime", &[good])),
+            Some(("missing_model", 4_000))
+        );
     }
 
     #[test]
     fn some_upgrades_are_refused_by_http() {
         let options = SimOptions::default();
-        assert_eq!(verdict(&options, "/v1/other?model=x", &[]), Verdict::Http(StatusCode::NOT_FOUND));
+        assert_eq!(
+            verdict(&options, "/v1/other?model=x", &[]),
+            Verdict::Http(StatusCode::NOT_FOUND)
+        );
         let faults = vec![FaultRule::on(1, When::Upgrade, Fault::Http(401))];
-        let options = SimOptions { faults, ..SimOptions::default() };
-        assert_eq!(verdict(&options, "/v1/realtime?model=x", &[]), Verdict::Http(StatusCode::UNAUTHORIZED));
+        let options = SimOptions {
+            faults,
+            ..SimOptions::default()
+        };
+        assert_eq!(
+            verdict(&options, "/v1/realtime?model=x", &[]),
+            Verdict::Http(StatusCode::UNAUTHORIZED)
+        );
     }
 }

@@ -36,7 +36,10 @@ impl Session {
         for found in self.scanner.push(&audio) {
             self.record.call.get_or_insert(found.id.stream.call);
             self.record.ledger.record(found.id);
-            self.record.appended.push(AppendedFrame { id: found.id, at: now });
+            self.record.appended.push(AppendedFrame {
+                id: found.id,
+                at: now,
+            });
             self.counts.appended += 1;
             let label = found.id.label;
             if label != 0 && self.labels.last() != Some(&label) && self.labels.len() < LABEL_LIMIT {
@@ -44,7 +47,11 @@ impl Session {
             }
         }
         self.hear(&audio);
-        let events = self.vad.as_mut().map(|vad| vad.push(&audio)).unwrap_or_default();
+        let events = self
+            .vad
+            .as_mut()
+            .map(|vad| vad.push(&audio))
+            .unwrap_or_default();
         for event in events {
             match event {
                 VadEvent::Started { audio_start_ms } => self.turn_started(now, audio_start_ms),
@@ -60,7 +67,10 @@ impl Session {
             self.vad = None;
             self.turn_item = None;
         }
-        let wanted = self.settings.turns().filter(|_| self.settings.input_format() == Format::Pcmu);
+        let wanted = self
+            .settings
+            .turns()
+            .filter(|_| self.settings.input_format() == Format::Pcmu);
         match (wanted, &mut self.vad) {
             (Some(turns), Some(vad)) => vad.set(turns.vad),
             (Some(turns), None) => self.vad = Some(Vad::new(turns.vad, self.clock_us / 1_000)),
@@ -94,7 +104,10 @@ impl Session {
         if let Some(vad) = &mut self.vad {
             vad.reset();
         }
-        self.say(now + self.options.timing.reply, json!({"type": "input_audio_buffer.cleared"}));
+        self.say(
+            now + self.options.timing.reply,
+            json!({"type": "input_audio_buffer.cleared"}),
+        );
     }
 
     /// Nobody spoke for long after an answer: the model is asked to say something.
@@ -106,8 +119,11 @@ impl Session {
         let item_id = self.fresh("item");
         let end = self.clock_us / 1_000;
         let start = end.saturating_sub(self.heard.len() as u64 / 8);
-        self.say(now, json!({"type": "input_audio_buffer.timeout_triggered",
-            "audio_start_ms": start, "audio_end_ms": end, "item_id": item_id}));
+        self.say(
+            now,
+            json!({"type": "input_audio_buffer.timeout_triggered",
+            "audio_start_ms": start, "audio_end_ms": end, "item_id": item_id}),
+        );
         self.commit(now, item_id);
         self.respond_to_turn(now);
     }
@@ -132,10 +148,22 @@ impl Session {
         self.turn_item = Some(item_id.clone());
         self.idle_at = None;
         self.counts.turns_started += 1;
-        self.record.turns.push(TurnRecord { audio_start_ms, audio_end_ms: None, started: now, stopped: None });
-        self.say(now, json!({"type": "input_audio_buffer.speech_started",
-            "audio_start_ms": audio_start_ms, "item_id": item_id}));
-        if self.settings.turns().is_some_and(|turns| turns.interrupt_response) {
+        self.record.turns.push(TurnRecord {
+            audio_start_ms,
+            audio_end_ms: None,
+            started: now,
+            stopped: None,
+        });
+        self.say(
+            now,
+            json!({"type": "input_audio_buffer.speech_started",
+            "audio_start_ms": audio_start_ms, "item_id": item_id}),
+        );
+        if self
+            .settings
+            .turns()
+            .is_some_and(|turns| turns.interrupt_response)
+        {
             self.interrupt(now);
         }
     }
@@ -147,10 +175,17 @@ impl Session {
             turn.audio_end_ms = Some(audio_end_ms);
             turn.stopped = Some(now);
         }
-        self.say(now, json!({"type": "input_audio_buffer.speech_stopped",
-            "audio_end_ms": audio_end_ms, "item_id": item_id}));
+        self.say(
+            now,
+            json!({"type": "input_audio_buffer.speech_stopped",
+            "audio_end_ms": audio_end_ms, "item_id": item_id}),
+        );
         self.commit(now, item_id);
-        if self.settings.turns().is_some_and(|turns| turns.create_response) {
+        if self
+            .settings
+            .turns()
+            .is_some_and(|turns| turns.create_response)
+        {
             self.respond_to_turn(now);
         }
     }
@@ -169,10 +204,19 @@ impl Session {
             "role": "user", "content": [{"type": "input_audio", "transcript": null}]});
         let previous = self.conversation.append(&item_id, item.clone(), None);
         self.conversation.keep_audio(&item_id, audio);
-        self.say(at, json!({"type": "input_audio_buffer.committed",
-            "previous_item_id": previous, "item_id": item_id}));
-        self.say(at, json!({"type": "conversation.item.added", "previous_item_id": previous, "item": item}));
-        self.say(at, json!({"type": "conversation.item.done", "previous_item_id": previous, "item": item}));
+        self.say(
+            at,
+            json!({"type": "input_audio_buffer.committed",
+            "previous_item_id": previous, "item_id": item_id}),
+        );
+        self.say(
+            at,
+            json!({"type": "conversation.item.added", "previous_item_id": previous, "item": item}),
+        );
+        self.say(
+            at,
+            json!({"type": "conversation.item.done", "previous_item_id": previous, "item": item}),
+        );
         if self.settings.transcribes() {
             self.transcribe(at, &item_id, &labels);
         }
@@ -185,14 +229,24 @@ impl Session {
             .filter_map(|label| Utterance::from_label(*label))
             .map(|utterance| utterance.recording().transcript)
             .collect();
-        let transcript = if said.is_empty() { NO_IDENTITY.to_owned() } else { said.join(" ") };
+        let transcript = if said.is_empty() {
+            NO_IDENTITY.to_owned()
+        } else {
+            said.join(" ")
+        };
         let delay = self.options.timing.transcription;
         for (index, word) in transcript.split_inclusive(' ').enumerate().take(200) {
             let event = transcription_delta(item_id, word);
             let share = Duration::from_millis(10) * u32::try_from(index).unwrap_or(0);
             self.say_later(at + (delay / 2 + share).min(delay), event);
         }
-        self.schedule(at + delay, Later::Transcribed { item_id: item_id.to_owned(), transcript });
+        self.schedule(
+            at + delay,
+            Later::Transcribed {
+                item_id: item_id.to_owned(),
+                transcript,
+            },
+        );
     }
 
     fn hear(&mut self, audio: &[u8]) {

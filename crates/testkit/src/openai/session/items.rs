@@ -26,15 +26,24 @@ impl Session {
             self.record.seeded.push(seeded(now, id, &item));
         }
         let at = now + self.options.timing.reply;
-        self.say(at, json!({"type": "conversation.item.added", "previous_item_id": before, "item": item}));
-        self.say(at, json!({"type": "conversation.item.done", "previous_item_id": before, "item": item}));
+        self.say(
+            at,
+            json!({"type": "conversation.item.added", "previous_item_id": before, "item": item}),
+        );
+        self.say(
+            at,
+            json!({"type": "conversation.item.done", "previous_item_id": before, "item": item}),
+        );
         Ok(())
     }
 
     pub(super) fn item_retrieve(&mut self, now: Instant, event: &Value) -> Result<(), ClientError> {
         let item = self.conversation.retrieve(item_id(event)?)?;
         let at = now + self.options.timing.reply;
-        self.say(at, json!({"type": "conversation.item.retrieved", "item": item}));
+        self.say(
+            at,
+            json!({"type": "conversation.item.retrieved", "item": item}),
+        );
         Ok(())
     }
 
@@ -42,13 +51,20 @@ impl Session {
         let id = item_id(event)?;
         self.conversation.delete(id)?;
         let at = now + self.options.timing.reply;
-        self.say(at, json!({"type": "conversation.item.deleted", "item_id": id}));
+        self.say(
+            at,
+            json!({"type": "conversation.item.deleted", "item_id": id}),
+        );
         Ok(())
     }
 
     pub(super) fn item_truncate(&mut self, now: Instant, event: &Value) -> Result<(), ClientError> {
         let id = item_id(event)?;
-        let integer = |name: &str| event[name].as_u64().ok_or_else(|| ClientError::missing(name));
+        let integer = |name: &str| {
+            event[name]
+                .as_u64()
+                .ok_or_else(|| ClientError::missing(name))
+        };
         let (content_index, end_ms) = (integer("content_index")?, integer("audio_end_ms")?);
         let audio_ms = self.conversation.get_mut(id).and_then(|item| item.audio_ms);
         let result = self.conversation.truncate(id, content_index, end_ms);
@@ -63,14 +79,19 @@ impl Session {
             });
         }
         result?;
-        self.say(now + self.options.timing.reply, json!({"type": "conversation.item.truncated",
-            "item_id": id, "content_index": content_index, "audio_end_ms": end_ms}));
+        self.say(
+            now + self.options.timing.reply,
+            json!({"type": "conversation.item.truncated",
+            "item_id": id, "content_index": content_index, "audio_end_ms": end_ms}),
+        );
         Ok(())
     }
 }
 
 fn item_id(event: &Value) -> Result<&str, ClientError> {
-    event["item_id"].as_str().ok_or_else(|| ClientError::missing("item_id"))
+    event["item_id"]
+        .as_str()
+        .ok_or_else(|| ClientError::missing("item_id"))
 }
 
 fn seeded(at: Instant, id: String, item: &Value) -> SeededItem {
@@ -79,5 +100,11 @@ fn seeded(at: Instant, id: String, item: &Value) -> SeededItem {
     let mut words: Vec<String> = parts.map(|part| text(&part["text"])).collect();
     words.extend([text(&item["arguments"]), text(&item["output"])]);
     words.retain(|word| !word.is_empty());
-    SeededItem { at, id, kind: text(&item["type"]), role: text(&item["role"]), text: words.join(" ") }
+    SeededItem {
+        at,
+        id,
+        kind: text(&item["type"]),
+        role: text(&item["role"]),
+        text: words.join(" "),
+    }
 }

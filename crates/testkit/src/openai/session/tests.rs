@@ -22,8 +22,22 @@ struct World {
 impl World {
     fn new(options: SimOptions) -> Self {
         let now = Instant::now();
-        let session = Session::open(Arc::new(options), 1, "gpt-realtime".into(), None, now, 1_000);
-        let mut world = Self { session, now, start: now, said: Vec::new(), ends: Vec::new(), frames: 0 };
+        let session = Session::open(
+            Arc::new(options),
+            1,
+            "gpt-realtime".into(),
+            None,
+            now,
+            1_000,
+        );
+        let mut world = Self {
+            session,
+            now,
+            start: now,
+            said: Vec::new(),
+            ends: Vec::new(),
+            frames: 0,
+        };
         world.pass(100 * MS);
         world
     }
@@ -35,7 +49,9 @@ impl World {
             self.session.wake(self.now);
             while let Some(out) = self.session.pop(self.now) {
                 match out {
-                    Out::Text(text) => self.said.push((self.now - self.start, serde_json::from_str(&text).unwrap())),
+                    Out::Text(text) => self
+                        .said
+                        .push((self.now - self.start, serde_json::from_str(&text).unwrap())),
                     end => self.ends.push(end),
                 }
             }
@@ -52,18 +68,31 @@ impl World {
     }
 
     fn phone(&mut self) {
-        self.send(&json!({"type": "session.update", "session": {"type": "realtime", "audio": {
+        self.send(
+            &json!({"type": "session.update", "session": {"type": "realtime", "audio": {
             "input": {"format": {"type": "audio/pcmu"}, "transcription": {"model": "whisper-1"},
                 "turn_detection": {"type": "server_vad", "silence_duration_ms": 500,
                     "create_response": true, "interrupt_response": true}},
-            "output": {"format": {"type": "audio/pcmu"}}}}}));
+            "output": {"format": {"type": "audio/pcmu"}}}}}),
+        );
         self.pass(100 * MS);
     }
 
     /// 20 ms of the caller, in real time.
     fn frame(&mut self, mut frame: [u8; 160], label: u8) {
-        let stream = StreamId { voice: Voice::Caller, call: 5, part: 0 };
-        stamp(&mut frame, FrameId { stream, counter: self.frames, label });
+        let stream = StreamId {
+            voice: Voice::Caller,
+            call: 5,
+            part: 0,
+        };
+        stamp(
+            &mut frame,
+            FrameId {
+                stream,
+                counter: self.frames,
+                label,
+            },
+        );
         self.frames += 1;
         self.send(&json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(frame)}));
         self.pass(20 * MS);
@@ -82,16 +111,27 @@ impl World {
     }
 
     fn kinds(&self) -> Vec<&str> {
-        self.said.iter().map(|(_, event)| event["type"].as_str().unwrap()).collect()
+        self.said
+            .iter()
+            .map(|(_, event)| event["type"].as_str().unwrap())
+            .collect()
     }
 
     /// All events of this type since the last call of [`World::forget`].
     fn all(&self, kind: &str) -> Vec<&Value> {
-        self.said.iter().map(|(_, event)| event).filter(|event| event["type"] == kind).collect()
+        self.said
+            .iter()
+            .map(|(_, event)| event)
+            .filter(|event| event["type"] == kind)
+            .collect()
     }
 
     fn at(&self, kind: &str) -> Duration {
-        self.said.iter().find(|(_, event)| event["type"] == kind).unwrap().0
+        self.said
+            .iter()
+            .find(|(_, event)| event["type"] == kind)
+            .unwrap()
+            .0
     }
 
     fn forget(&mut self) {
@@ -102,7 +142,10 @@ impl World {
         self.forget();
         self.send(event);
         self.pass(100 * MS);
-        self.all("error")[0]["error"]["code"].as_str().unwrap().to_owned()
+        self.all("error")[0]["error"]["code"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -116,7 +159,10 @@ fn a_session_begins_with_linear_audio_and_an_expiry() {
 
 #[test]
 fn the_events_of_a_response_come_in_the_real_order_and_time() {
-    let mut world = World::new(SimOptions { jitter: 0.0, ..SimOptions::default() });
+    let mut world = World::new(SimOptions {
+        jitter: 0.0,
+        ..SimOptions::default()
+    });
     world.phone();
     world.forget();
     let start = world.now - world.start;
@@ -124,32 +170,51 @@ fn the_events_of_a_response_come_in_the_real_order_and_time() {
     world.pass(5_000 * MS);
     let mut kinds = world.kinds();
     kinds.dedup();
-    let deltas = ["response.output_audio_transcript.delta", "response.output_audio.delta"];
-    let frame: Vec<&str> = kinds.iter().copied().filter(|kind| !deltas.contains(kind)).collect();
-    assert_eq!(frame, [
-        "response.created",
-        "response.output_item.added",
-        "conversation.item.added",
-        "response.content_part.added",
-        "response.output_audio.done",
-        "response.output_audio_transcript.done",
-        "response.content_part.done",
-        "conversation.item.done",
-        "response.output_item.done",
-        "response.done",
-        "rate_limits.updated",
-    ]);
+    let deltas = [
+        "response.output_audio_transcript.delta",
+        "response.output_audio.delta",
+    ];
+    let frame: Vec<&str> = kinds
+        .iter()
+        .copied()
+        .filter(|kind| !deltas.contains(kind))
+        .collect();
+    assert_eq!(
+        frame,
+        [
+            "response.created",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.content_part.added",
+            "response.output_audio.done",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+            "rate_limits.updated",
+        ]
+    );
     let created = world.at("response.created");
     assert_eq!(created - start, 30 * MS);
     assert_eq!(world.at("response.output_item.added") - created, 303 * MS);
     assert_eq!(world.at("response.output_audio.delta") - created, 431 * MS);
-    assert_eq!(world.at("rate_limits.updated") - world.at("response.done"), 29 * MS);
+    assert_eq!(
+        world.at("rate_limits.updated") - world.at("response.done"),
+        29 * MS
+    );
     let done = world.all("response.done")[0];
     assert_eq!(done["response"]["status"], "completed");
     let audio_tokens = &done["response"]["usage"]["output_token_details"]["audio_tokens"];
-    assert_eq!(audio_tokens.as_u64().unwrap(), u64::from(Utterance::COLD_HEARTED.frames()) * 20 / 50);
+    assert_eq!(
+        audio_tokens.as_u64().unwrap(),
+        u64::from(Utterance::COLD_HEARTED.frames()) * 20 / 50
+    );
     let response = &world.session.record().responses[0];
-    assert_eq!(response.sent.len(), Utterance::COLD_HEARTED.frames() as usize);
+    assert_eq!(
+        response.sent.len(),
+        Utterance::COLD_HEARTED.frames() as usize
+    );
     assert_eq!(response.outcome, Outcome::Completed);
 }
 
@@ -172,28 +237,50 @@ fn a_turn_is_found_in_audio_time_transcribed_and_answered() {
     assert!(place("conversation.item.added") < place("response.created"));
     world.pass(3_000 * MS);
     let transcribed = world.all("conversation.item.input_audio_transcription.completed")[0];
-    assert_eq!(transcribed["transcript"], Utterance::QUEEN_OF_CLUBS.recording().transcript);
+    assert_eq!(
+        transcribed["transcript"],
+        Utterance::QUEEN_OF_CLUBS.recording().transcript
+    );
     assert_eq!(world.session.record().call, Some(5));
-    assert_eq!(world.session.record().ledger.received(), u64::from(world.frames));
+    assert_eq!(
+        world.session.record().ledger.received(),
+        u64::from(world.frames)
+    );
 }
 
 #[test]
 fn speech_cancels_the_answer_that_is_being_generated() {
-    let mut world = World::new(SimOptions { speed: Speed::Times(1.0), ..SimOptions::default() });
+    let mut world = World::new(SimOptions {
+        speed: Speed::Times(1.0),
+        ..SimOptions::default()
+    });
     world.phone();
     world.send(&json!({"type": "response.create"}));
     world.pass(1_500 * MS);
     world.forget();
     world.speak(Utterance::YOUNG_MAN);
-    assert!(!world.all("response.output_audio.delta").is_empty(), "audio was still coming");
+    assert!(
+        !world.all("response.output_audio.delta").is_empty(),
+        "audio was still coming"
+    );
     let done = world.all("response.done")[0];
     assert_eq!(done["response"]["status"], "cancelled");
-    assert_eq!(done["response"]["status_details"], json!({"type": "cancelled", "reason": "turn_detected"}));
-    assert_eq!(world.all("conversation.item.done")[0]["item"]["status"], "incomplete");
+    assert_eq!(
+        done["response"]["status_details"],
+        json!({"type": "cancelled", "reason": "turn_detected"})
+    );
+    assert_eq!(
+        world.all("conversation.item.done")[0]["item"]["status"],
+        "incomplete"
+    );
     let response = &world.session.record().responses[0];
     let interruption = response.interrupted.unwrap();
     assert_eq!(response.outcome, Outcome::Cancelled);
-    assert_eq!(response.sent.len() as u32, interruption.frames_before + 13, "one late delta");
+    assert_eq!(
+        response.sent.len() as u32,
+        interruption.frames_before + 13,
+        "one late delta"
+    );
     // What the item has now is what was sent in time.
     let too_long = json!({"type": "conversation.item.truncate", "item_id": response.item_id, "content_index": 0,
         "audio_end_ms": u64::from(interruption.frames_before) * 20 + 1});
@@ -203,31 +290,56 @@ fn speech_cancels_the_answer_that_is_being_generated() {
     world.send(&right);
     world.pass(100 * MS);
     assert_eq!(world.all("conversation.item.truncated").len(), 1);
-    let accepted: Vec<bool> = world.session.record().truncates.iter().map(|truncate| truncate.accepted).collect();
+    let accepted: Vec<bool> = world
+        .session
+        .record()
+        .truncates
+        .iter()
+        .map(|truncate| truncate.accepted)
+        .collect();
     assert_eq!(accepted, [false, true]);
 }
 
 #[test]
 fn a_tool_is_called_once_and_its_result_is_answered() {
-    let tools = vec![ToolScript { time: ToolTime::Turn(1), name: "book".into(), arguments: json!({"t": "11:15"}) }];
-    let mut world = World::new(SimOptions { tools, ..SimOptions::default() });
+    let tools = vec![ToolScript {
+        time: ToolTime::Turn(1),
+        name: "book".into(),
+        arguments: json!({"t": "11:15"}),
+    }];
+    let mut world = World::new(SimOptions {
+        tools,
+        ..SimOptions::default()
+    });
     world.phone();
-    world.send(&json!({"type": "session.update", "session": {"type": "realtime", "tools": [
-        {"type": "function", "name": "book", "parameters": {"type": "object"}}]}}));
+    world.send(
+        &json!({"type": "session.update", "session": {"type": "realtime", "tools": [
+        {"type": "function", "name": "book", "parameters": {"type": "object"}}]}}),
+    );
     world.silence(10);
     world.speak(Utterance::AMIABLE);
     world.silence(80);
     world.pass(1_000 * MS);
     let done = world.all("response.function_call_arguments.done")[0].clone();
-    assert_eq!((done["name"].clone(), done["arguments"].clone()), (json!("book"), json!(r#"{"t":"11:15"}"#)));
-    assert_eq!(world.all("response.done")[0]["response"]["output"][0]["type"], "function_call");
+    assert_eq!(
+        (done["name"].clone(), done["arguments"].clone()),
+        (json!("book"), json!(r#"{"t":"11:15"}"#))
+    );
+    assert_eq!(
+        world.all("response.done")[0]["response"]["output"][0]["type"],
+        "function_call"
+    );
     assert!(world.all("response.content_part.added").is_empty());
     world.forget();
-    let output = json!({"type": "function_call_output", "call_id": done["call_id"], "output": "{}"});
+    let output =
+        json!({"type": "function_call_output", "call_id": done["call_id"], "output": "{}"});
     world.send(&json!({"type": "conversation.item.create", "item": output}));
     world.send(&json!({"type": "response.create"}));
     world.pass(5_000 * MS);
-    assert_eq!(world.all("conversation.item.added")[0]["item"]["type"], "function_call_output");
+    assert_eq!(
+        world.all("conversation.item.added")[0]["item"]["type"],
+        "function_call_output"
+    );
     assert!(!world.all("response.output_audio.delta").is_empty());
 }
 
@@ -245,7 +357,10 @@ fn mistakes_are_answered_by_name_and_change_nothing() {
     let bad = json!({"type": "input_audio_buffer.append", "audio": "%"});
     assert_eq!(world.error_code(&bad), "invalid_value");
     world.send(&json!({"type": "response.create"}));
-    assert_eq!(world.error_code(&json!({"type": "response.create"})), "conversation_already_has_active_response");
+    assert_eq!(
+        world.error_code(&json!({"type": "response.create"})),
+        "conversation_already_has_active_response"
+    );
     for text in ["", "[1]", "{\"type\":1}", "nonsense"] {
         world.session.on_text(world.now, text);
     }
@@ -267,14 +382,20 @@ fn a_response_outside_of_the_conversation_runs_beside_it() {
     world.pass(5_000 * MS);
     let done = world.all("response.done");
     assert_eq!(done.len(), 2);
-    assert!(done.iter().any(|event| event["response"]["metadata"]["k"] == "v"));
+    assert!(
+        done.iter()
+            .any(|event| event["response"]["metadata"]["k"] == "v")
+    );
     assert!(!world.all("response.output_text.delta").is_empty());
     assert_eq!(world.all("conversation.item.added").len(), 1);
 }
 
 #[test]
 fn a_session_expires_with_an_error_and_1001() {
-    let mut world = World::new(SimOptions { session_limit: Duration::from_secs(20), ..SimOptions::default() });
+    let mut world = World::new(SimOptions {
+        session_limit: Duration::from_secs(20),
+        ..SimOptions::default()
+    });
     world.pass(Duration::from_secs(21));
     assert_eq!(world.all("error")[0]["error"]["code"], "session_expired");
     assert!(matches!(&world.ends[..], [Out::Close { code: 1_001, .. }]));
@@ -282,9 +403,21 @@ fn a_session_expires_with_an_error_and_1001() {
 
 #[test]
 fn faults_strike_in_the_middle_of_a_response() {
-    let fault = Fault::Close { code: 1_011, reason: "internal".into() };
-    let faults = vec![FaultRule::always(When::Delta { response: 1, deltas: 3 }, fault)];
-    let mut world = World::new(SimOptions { faults, ..SimOptions::default() });
+    let fault = Fault::Close {
+        code: 1_011,
+        reason: "internal".into(),
+    };
+    let faults = vec![FaultRule::always(
+        When::Delta {
+            response: 1,
+            deltas: 3,
+        },
+        fault,
+    )];
+    let mut world = World::new(SimOptions {
+        faults,
+        ..SimOptions::default()
+    });
     world.phone();
     world.send(&json!({"type": "response.create"}));
     world.pass(5_000 * MS);
@@ -292,30 +425,51 @@ fn faults_strike_in_the_middle_of_a_response() {
     assert!(matches!(&world.ends[..], [Out::Close { code: 1_011, .. }]));
     world.session.closed(world.now, "test".into());
     let response = &world.session.record().responses[0];
-    assert_eq!((response.outcome, response.sent.len()), (Outcome::Cut, 10 + 13 + 13));
+    assert_eq!(
+        (response.outcome, response.sent.len()),
+        (Outcome::Cut, 10 + 13 + 13)
+    );
 }
 
 #[test]
 fn an_error_of_the_server_fails_the_response_and_not_the_session() {
-    let faults = vec![FaultRule::always(When::Delta { response: 1, deltas: 1 }, Fault::ServerError)];
-    let mut world = World::new(SimOptions { faults, late_deltas: 0, ..SimOptions::default() });
+    let faults = vec![FaultRule::always(
+        When::Delta {
+            response: 1,
+            deltas: 1,
+        },
+        Fault::ServerError,
+    )];
+    let mut world = World::new(SimOptions {
+        faults,
+        late_deltas: 0,
+        ..SimOptions::default()
+    });
     world.phone();
     world.send(&json!({"type": "response.create"}));
     world.pass(2_000 * MS);
     assert_eq!(world.all("error")[0]["error"]["type"], "server_error");
-    assert_eq!(world.all("response.done")[0]["response"]["status"], "failed");
+    assert_eq!(
+        world.all("response.done")[0]["response"]["status"],
+        "failed"
+    );
     world.forget();
     world.send(&json!({"type": "response.create"}));
     world.pass(5_000 * MS);
-    assert_eq!(world.all("response.done")[0]["response"]["status"], "completed");
+    assert_eq!(
+        world.all("response.done")[0]["response"]["status"],
+        "completed"
+    );
 }
 
 #[test]
 fn manual_turns_are_committed_by_the_client() {
     let mut world = World::new(SimOptions::default());
     world.phone();
-    world.send(&json!({"type": "session.update", "session": {"type": "realtime",
-        "audio": {"input": {"turn_detection": null}}}}));
+    world.send(
+        &json!({"type": "session.update", "session": {"type": "realtime",
+        "audio": {"input": {"turn_detection": null}}}}),
+    );
     world.speak(Utterance::AMIABLE);
     world.silence(60);
     assert!(world.all("input_audio_buffer.speech_started").is_empty());
@@ -336,11 +490,16 @@ fn manual_turns_are_committed_by_the_client() {
 fn silence_after_an_answer_times_out_if_wanted() {
     let mut world = World::new(SimOptions::default());
     world.phone();
-    world.send(&json!({"type": "session.update", "session": {"type": "realtime",
-        "audio": {"input": {"turn_detection": {"idle_timeout_ms": 2_000}}}}}));
+    world.send(
+        &json!({"type": "session.update", "session": {"type": "realtime",
+        "audio": {"input": {"turn_detection": {"idle_timeout_ms": 2_000}}}}}),
+    );
     world.send(&json!({"type": "response.create"}));
     world.pass(5_000 * MS);
-    assert!(world.all("input_audio_buffer.timeout_triggered").is_empty(), "the answer is still being heard");
+    assert!(
+        world.all("input_audio_buffer.timeout_triggered").is_empty(),
+        "the answer is still being heard"
+    );
     world.pass(5_000 * MS);
     assert_eq!(world.all("input_audio_buffer.timeout_triggered").len(), 1);
     assert_eq!(world.all("response.created").len(), 2);

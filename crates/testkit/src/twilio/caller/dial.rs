@@ -87,26 +87,52 @@ async fn open(options: &CallerOptions, url: &str, target: Target) -> Result<Sock
     let request = request(options, &target, signed)?;
     let io = transport(options, &target).await?;
     let (ws, _response) =
-        client_async_with_config(request, io, Some(ws_config(options.max_message))).await.map_err(refusal)?;
+        client_async_with_config(request, io, Some(ws_config(options.max_message)))
+            .await
+            .map_err(refusal)?;
     Ok(Socket::new(ws, options.send_limit))
 }
 
 fn parse(url: &str) -> Result<Target, CallerError> {
-    let bad = |why: &str| CallerError::Url { url: url.to_owned(), why: why.to_owned() };
-    let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
+    let bad = |why: &str| CallerError::Url {
+        url: url.to_owned(),
+        why: why.to_owned(),
+    };
+    let uri: Uri = url
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
     let secure = match uri.scheme_str() {
         Some("wss") => true,
         Some("ws") => false,
         _ => return Err(bad("it must start with ws:// or wss://")),
     };
-    let host = uri.host().ok_or_else(|| bad("it names no host"))?.trim_matches(['[', ']']).to_owned();
+    let host = uri
+        .host()
+        .ok_or_else(|| bad("it names no host"))?
+        .trim_matches(['[', ']'])
+        .to_owned();
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    Ok(Target { secure, host, port, uri })
+    Ok(Target {
+        secure,
+        host,
+        port,
+        uri,
+    })
 }
 
-fn request(options: &CallerOptions, target: &Target, signed: &str) -> Result<Request<()>, CallerError> {
-    let bad = |why: String| CallerError::Url { url: signed.to_owned(), why };
-    let authority = target.uri.authority().map_or_else(String::new, ToString::to_string);
+fn request(
+    options: &CallerOptions,
+    target: &Target,
+    signed: &str,
+) -> Result<Request<()>, CallerError> {
+    let bad = |why: String| CallerError::Url {
+        url: signed.to_owned(),
+        why,
+    };
+    let authority = target
+        .uri
+        .authority()
+        .map_or_else(String::new, ToString::to_string);
     let mut request = Request::get(target.uri.clone())
         .version(Version::HTTP_11)
         .header(HOST, authority)
@@ -120,32 +146,53 @@ fn request(options: &CallerOptions, target: &Target, signed: &str) -> Result<Req
         .map_err(|error| bad(error.to_string()))?;
     for (name, value) in options.signing.headers(signed) {
         let value = HeaderValue::from_str(&value).map_err(|error| bad(error.to_string()))?;
-        request.headers_mut().insert(HeaderName::from_static(name), value);
+        request
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
     }
     Ok(request)
 }
 
 async fn transport(options: &CallerOptions, target: &Target) -> Result<Io, CallerError> {
     let to = format!("{}:{}", target.host, target.port);
-    let tcp = connect(options, target).await.map_err(|error| CallerError::Connect { to: to.clone(), error })?;
+    let tcp = connect(options, target)
+        .await
+        .map_err(|error| CallerError::Connect {
+            to: to.clone(),
+            error,
+        })?;
     if !target.secure {
         return Ok(Io::Plain(tcp));
     }
-    let tls = |error: io::Error| CallerError::Tls { to: to.clone(), error };
-    let config = options
-        .tls
-        .clone()
-        .ok_or_else(|| tls(io::Error::other("no root certificates were given for a wss:// URL")))?;
-    let name = ServerName::try_from(target.host.clone()).map_err(|error| tls(io::Error::other(error)))?;
-    let stream = TlsConnector::from(config).connect(name, tcp).await.map_err(tls)?;
+    let tls = |error: io::Error| CallerError::Tls {
+        to: to.clone(),
+        error,
+    };
+    let config = options.tls.clone().ok_or_else(|| {
+        tls(io::Error::other(
+            "no root certificates were given for a wss:// URL",
+        ))
+    })?;
+    let name =
+        ServerName::try_from(target.host.clone()).map_err(|error| tls(io::Error::other(error)))?;
+    let stream = TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(tls)?;
     Ok(Io::Tls(Box::new(stream.into())))
 }
 
 async fn connect(options: &CallerOptions, target: &Target) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port)).await?.collect();
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port))
+        .await?
+        .collect();
     for address in addresses {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         if let Some(size) = options.kernel_send_buffer {
             socket.set_send_buffer_size(size)?;
         }

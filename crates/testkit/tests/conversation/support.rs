@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 /// Starts a bridge to this model; it serves until the task is aborted.
-pub async fn bridge(sim: &OpenAiSim) -> (SocketAddr, JoinHandle<()>) {
+pub(crate) async fn bridge(sim: &OpenAiSim) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let model = sim.local_addr();
@@ -25,10 +25,12 @@ pub async fn bridge(sim: &OpenAiSim) -> (SocketAddr, JoinHandle<()>) {
     (address, task)
 }
 
-pub async fn model(address: SocketAddr) -> WebSocketStream<TcpStream> {
+pub(crate) async fn model(address: SocketAddr) -> WebSocketStream<TcpStream> {
     let url = format!("ws://{address}/v1/realtime?model=gpt-realtime");
     let mut request = url.into_client_request().unwrap();
-    request.headers_mut().insert("authorization", "Bearer x".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("authorization", "Bearer x".parse().unwrap());
     let tcp = TcpStream::connect(address).await.unwrap();
     tcp.set_nodelay(true).unwrap();
     client_async(request, tcp).await.unwrap().0
@@ -58,16 +60,21 @@ async fn call(tcp: TcpStream, address: SocketAddr) {
                 "create_response": true, "interrupt_response": true}},
         "output": {"format": {"type": "audio/pcmu"}}}}});
     model.send(Message::text(update.to_string())).await.unwrap();
-    model.send(Message::text(json!({"type": "response.create"}).to_string())).await.unwrap();
+    model
+        .send(Message::text(
+            json!({"type": "response.create"}).to_string(),
+        ))
+        .await
+        .unwrap();
     loop {
         let (to_caller, to_model) = tokio::select! {
             message = caller.next() => match message {
-                Some(Ok(Message::Text(text))) => talk.from_caller(&serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => talk.heard_caller(&serde_json::from_str(&text).unwrap()),
                 Some(Ok(_)) => continue,
                 Some(Err(_)) | None => break,
             },
             message = model.next() => match message {
-                Some(Ok(Message::Text(text))) => talk.from_model(&serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => talk.heard_model(&serde_json::from_str(&text).unwrap()),
                 Some(Ok(_)) => continue,
                 Some(Err(_)) | None => break,
             },
@@ -89,9 +96,12 @@ async fn call(tcp: TcpStream, address: SocketAddr) {
 type Events = (Vec<Value>, Vec<Value>);
 
 impl Talk {
-    fn from_caller(&mut self, event: &Value) -> Events {
+    fn heard_caller(&mut self, event: &Value) -> Events {
         match event["event"].as_str().unwrap() {
-            "start" => event["streamSid"].as_str().unwrap().clone_into(&mut self.stream_sid),
+            "start" => event["streamSid"]
+                .as_str()
+                .unwrap()
+                .clone_into(&mut self.stream_sid),
             "media" => {
                 let append = json!({"type": "input_audio_buffer.append", "audio": event["media"]["payload"]});
                 return (Vec::new(), vec![append]);
@@ -107,23 +117,38 @@ impl Talk {
         (Vec::new(), Vec::new())
     }
 
-    fn from_model(&mut self, event: &Value) -> Events {
+    fn heard_model(&mut self, event: &Value) -> Events {
         let sid = &self.stream_sid;
         match event["type"].as_str().unwrap() {
-            "response.created" => event["response"]["id"].as_str().unwrap().clone_into(&mut self.response),
+            "response.created" => event["response"]["id"]
+                .as_str()
+                .unwrap()
+                .clone_into(&mut self.response),
             "response.output_item.added" => {
-                event["item"]["id"].as_str().unwrap().clone_into(&mut self.item);
+                event["item"]["id"]
+                    .as_str()
+                    .unwrap()
+                    .clone_into(&mut self.item);
                 (self.sent_ms, self.heard_ms) = (0, 0);
             }
-            "response.output_audio.delta" if event["response_id"].as_str() != self.dropped.as_deref() => {
+            "response.output_audio.delta"
+                if event["response_id"].as_str() != self.dropped.as_deref() =>
+            {
                 let payload = event["delta"].as_str().unwrap();
-                let padding = payload.bytes().rev().take_while(|byte| *byte == b'=').count();
+                let padding = payload
+                    .bytes()
+                    .rev()
+                    .take_while(|byte| *byte == b'=')
+                    .count();
                 self.sent_ms += ((payload.len() / 4 * 3 - padding) / 8) as u64;
                 let mark = format!("{}:{}", self.generation, self.sent_ms);
-                return (vec![
-                    json!({"event": "media", "streamSid": sid, "media": {"payload": payload}}),
-                    json!({"event": "mark", "streamSid": sid, "mark": {"name": mark}}),
-                ], Vec::new());
+                return (
+                    vec![
+                        json!({"event": "media", "streamSid": sid, "media": {"payload": payload}}),
+                        json!({"event": "mark", "streamSid": sid, "mark": {"name": mark}}),
+                    ],
+                    Vec::new(),
+                );
             }
             "input_audio_buffer.speech_started" if self.heard_ms < self.sent_ms => {
                 self.generation += 1;
@@ -131,7 +156,10 @@ impl Talk {
                 let truncate = json!({"type": "conversation.item.truncate", "item_id": self.item,
                     "content_index": 0, "audio_end_ms": self.heard_ms});
                 self.sent_ms = self.heard_ms;
-                return (vec![json!({"event": "clear", "streamSid": sid})], vec![truncate]);
+                return (
+                    vec![json!({"event": "clear", "streamSid": sid})],
+                    vec![truncate],
+                );
             }
             _ => {}
         }
