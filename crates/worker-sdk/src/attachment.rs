@@ -4,6 +4,8 @@
 //! cut, what a failing input may leave behind (nothing), and which jobs are begun when.
 
 mod guard;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

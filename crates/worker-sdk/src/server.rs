@@ -33,6 +33,9 @@ const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// A connection silent for so long is asked whether it lives, and dropped if it is as long silent.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Streams that may be reset before they are taken up: an edge that lets go of many sessions at once
+/// is no attack.
+const RESETS: usize = 1_024;
 /// Commits that may wait for the network. While that many do, no input of the call is read.
 const COMMITS_WAITING: usize = 8;
 /// What connections may take to end in good order, once no session is left on them.
@@ -167,6 +170,7 @@ async fn router<W: Worker>(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_max_pending_accept_reset_streams(Some(RESETS))
         .add_service(WorkerServer::new(service).max_decoding_message_size(largest))
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
