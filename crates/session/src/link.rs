@@ -14,7 +14,7 @@
 //!
 //! At most one attachment is in force, and at most one more is being prepared.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use crate::{AttachReason, Commit, Epoch, MoveReason, Seq, Time, WorkerId};
 
@@ -42,6 +42,8 @@ pub(crate) struct Offer {
     pub(crate) worker: Option<(WorkerId, String)>,
     /// Answered by then, or given up.
     pub(crate) deadline: Time,
+    /// It is to be left again as soon as it is attached.
+    pub(crate) leave: Option<MoveReason>,
 }
 
 /// A worker that runs the session.
@@ -56,15 +58,17 @@ pub(crate) struct Attachment {
     pub(crate) attached_at: Time,
     /// The last seq handed to it.
     pub(crate) delivered: Seq,
-    /// Payload bytes handed to it beyond the last commit.
-    pub(crate) window_bytes: u64,
+    /// What was handed to it beyond the last commit: each input's seq and payload bytes. The log
+    /// cannot tell, since it may drop media that the worker still holds.
+    outstanding: VecDeque<(Seq, u64)>,
+    outstanding_bytes: u64,
     /// Commits applied, and how many of them it has been told of.
     pub(crate) applied: u64,
     pub(crate) told: u64,
     /// Since when inputs are outstanding with no commit advancing.
     pub(crate) waiting_since: Option<Time>,
-    /// A commit that waits for a leg to take more.
-    pub(crate) held: Option<Commit>,
+    /// A commit that waits for a leg to take more, and since when.
+    pub(crate) held: Option<(Commit, Time)>,
     /// Why this worker is to be left, and when a better one is sought again.
     pub(crate) leave: Option<(MoveReason, Time)>,
 }
@@ -155,9 +159,72 @@ impl Link {
             *deadline = *deadline + late;
         }
     }
+
+    /// Takes out the commit that waits. The time in which it did is not its worker's.
+    pub(crate) fn take_held(&mut self, now: Time) -> Option<Commit> {
+        let at = self.attachment_mut()?;
+        let (commit, held_since) = at.held.take()?;
+        let waited = now.since(held_since);
+        at.waiting_since = at.waiting_since.map(|since| (since + waited).min(now));
+        if let Self::Releasing(_, _, deadline) = self {
+            *deadline = *deadline + waited;
+        }
+        Some(commit)
+    }
 }
 
 impl Attachment {
+    pub(crate) fn new(offer: Offer, reason: AttachReason, since: Time, now: Time) -> Option<Self> {
+        let (worker, version) = offer.worker?;
+        Some(Self {
+            epoch: offer.epoch,
+            worker,
+            version,
+            reason,
+            since,
+            attached_at: now,
+            delivered: Seq::default(),
+            outstanding: VecDeque::new(),
+            outstanding_bytes: 0,
+            applied: 0,
+            told: 0,
+            waiting_since: None,
+            held: None,
+            leave: offer.leave.map(|reason| (reason, now)),
+        })
+    }
+
+    /// Notes that an input was handed out.
+    pub(crate) fn hand_out(&mut self, now: Time, seq: Seq, bytes: u64) {
+        self.delivered = seq;
+        self.outstanding.push_back((seq, bytes));
+        self.outstanding_bytes += bytes;
+        self.waiting_since.get_or_insert(now);
+    }
+
+    /// Notes that inputs through a position are committed.
+    pub(crate) fn settle(&mut self, through: Seq) {
+        while let Some((_, bytes)) = self.outstanding.pop_front_if(|(seq, _)| *seq <= through) {
+            self.outstanding_bytes -= bytes;
+        }
+    }
+
+    /// Inputs handed out beyond the last commit.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// The largest of them, in payload bytes.
+    pub(crate) fn largest(&self) -> u64 {
+        let sizes = self.outstanding.iter().map(|(_, bytes)| *bytes);
+        sizes.max().unwrap_or(0)
+    }
+
+    /// Payload bytes handed out beyond the last commit.
+    pub(crate) fn outstanding_bytes(&self) -> u64 {
+        self.outstanding_bytes
+    }
+
     /// When it counts as stuck, if nothing happens until then.
     pub(crate) fn stuck_at(&self, progress_timeout: Duration) -> Option<Time> {
         // A commit that waits for a slow leg is not the worker's delay.

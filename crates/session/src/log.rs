@@ -141,6 +141,13 @@ impl Log {
         Ok(())
     }
 
+    /// Turns the newest entry, which is media, into a gap: nothing older could make room for it.
+    pub(crate) fn drop_newest(&mut self) -> Option<Gap> {
+        let index = self.entries.len().checked_sub(1)?;
+        let is_media = self.entries[index].media_ms.is_some();
+        is_media.then(|| self.drop_media(index, self.committed, Epoch::default()))
+    }
+
     /// Moves the position and takes out all that it covers. A position inside a gap is legal.
     pub(crate) fn commit(&mut self, through: Seq, by: Epoch) -> Removed {
         let mut removed = Removed {
@@ -182,21 +189,6 @@ impl Log {
             .entries
             .partition_point(|entry| entry.input.seq <= delivered);
         self.entries.range(start..)
-    }
-
-    /// Payload bytes of the entries after the position up to `delivered`.
-    pub(crate) fn bytes_through(&self, delivered: Seq) -> u64 {
-        self.entries
-            .iter()
-            .take_while(|entry| entry.input.seq <= delivered)
-            .map(Entry::bytes)
-            .sum()
-    }
-
-    /// Number of inputs after the position up to `delivered`, a gap counting as one.
-    pub(crate) fn inputs_through(&self, delivered: Seq) -> usize {
-        self.entries
-            .partition_point(|entry| entry.input.seq <= delivered)
     }
 
     /// Marks fires of a timer that was cancelled or set again.
@@ -313,7 +305,10 @@ impl Log {
 /// time, which are not kept per frame, are shared out evenly and sum up exactly.
 fn split_front(gap: &mut Gap, through: Seq) -> Gap {
     let frames = through.0 - gap.first.0 + 1;
-    let share = |whole: u64| whole * frames / gap.size.frames;
+    let share = |whole: u64| {
+        let part = u128::from(whole) * u128::from(frames) / u128::from(gap.size.frames);
+        u64::try_from(part).unwrap_or(whole)
+    };
     let size = GapSize {
         frames,
         bytes: share(gap.size.bytes),

@@ -95,6 +95,16 @@ struct Recovery {
     loss_at: Option<Seq>,
     /// Further losses at the same position.
     strikes: u32,
+    /// The last input that a worker held when a strike was counted: until it is committed, any of
+    /// them may have been the cause.
+    suspect_through: Seq,
+}
+
+impl Recovery {
+    /// Whether the session, at this position, may make its workers fail.
+    fn is_suspect(&self, committed: Seq) -> bool {
+        self.strikes > 0 || committed < self.suspect_through
+    }
 }
 
 impl Session {
@@ -121,6 +131,7 @@ impl Session {
                 avoid: None,
                 loss_at: None,
                 strikes: 0,
+                suspect_through: Seq::default(),
             },
             state_warned: false,
             account: Account::default(),
@@ -286,18 +297,24 @@ impl Session {
             None => (self.log.committed(), Epoch(0)),
         };
         let mut dropped = Vec::new();
-        let room = self
+        let mut room = self
             .log
             .make_room(&self.limits, now, delivered, epoch, &mut dropped);
-        for gap in dropped {
-            self.account.media_dropped += gap.size.frames;
-            out.push(Output::Report(Report::MediaDropped(gap)));
-        }
         if room.is_err() && self.life != Life::Running {
             self.account.ignored_inputs += 1;
             return;
         }
         self.log.append(now, kind, media_ms);
+        if room.is_err()
+            && let Some(gap) = self.log.drop_newest()
+        {
+            dropped.push(gap);
+            room = Ok(());
+        }
+        for gap in dropped {
+            self.account.media_dropped += gap.size.frames;
+            out.push(Output::Report(Report::MediaDropped(gap)));
+        }
         if room.is_err() {
             let detail = format!(
                 "{} inputs of {} bytes wait for a worker, and none of them is caller media",

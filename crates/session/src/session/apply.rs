@@ -1,8 +1,10 @@
 //! Commits: checked whole, then applied whole.
 
+use std::collections::BTreeMap;
+
 use crate::{
     Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName, LegRef,
-    Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal,
+    Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal, timers::Timers,
 };
 
 use super::ending::Life;
@@ -24,17 +26,15 @@ impl Session {
             let detail = "a commit came while another waits for a leg".to_owned();
             return self.refuse(now, Refusal::new("not_asked", detail), out);
         }
-        at.held = Some(commit);
+        at.held = Some((commit, now));
     }
 
     /// Applies the commit that waits, unless a leg that it writes to is over its high mark.
     pub(super) fn apply_when_possible(&mut self, now: Time, out: &mut Vec<Output>) {
         let limits = &self.limits;
         let legs = &self.legs;
-        let Some(at) = self.link.attachment_mut() else {
-            return;
-        };
-        let Some(commit) = &at.held else { return };
+        let held = self.link.attachment().and_then(|at| at.held.as_ref());
+        let Some((commit, _)) = held else { return };
         let waits = commit.commands.iter().any(|command| match command {
             Command::Send { leg, .. } => legs
                 .get(leg)
@@ -44,8 +44,9 @@ impl Session {
         if waits {
             return;
         }
-        let Some(commit) = at.held.take() else { return };
-        self.apply(now, commit, out);
+        if let Some(commit) = self.link.take_held(now) {
+            self.apply(now, commit, out);
+        }
     }
 
     /// Every rule that a commit must keep. None depends on the state of the world outside.
@@ -83,7 +84,7 @@ impl Session {
     }
 
     fn check_commands(&self, commands: &[Command]) -> Result<(), Refusal> {
-        let mut timers = self.timers.len();
+        let mut timers = Standing::new(&self.timers);
         for command in commands {
             match command {
                 Command::Send { leg, .. } | Command::CloseLeg { leg, .. } => {
@@ -99,15 +100,17 @@ impl Session {
                         let detail = format!("{after:?}; {:?} are allowed", self.limits.timer_max);
                         return Err(Refusal::new("timer_too_long", detail));
                     }
-                    timers += usize::from(!self.timers.contains(name));
+                    if timers.set(name) > self.limits.timers as usize {
+                        let detail = format!("{} timers are allowed", self.limits.timers);
+                        return Err(Refusal::new("too_many_timers", detail));
+                    }
                 }
-                Command::CancelTimer { name } => check_name("timer", name)?,
+                Command::CancelTimer { name } => {
+                    check_name("timer", name)?;
+                    timers.cancel(name);
+                }
                 Command::EndSession { .. } => {}
             }
-        }
-        if timers > self.limits.timers as usize {
-            let detail = format!("{timers} timers; {} are allowed", self.limits.timers);
-            return Err(Refusal::new("too_many_timers", detail));
         }
         Ok(())
     }
@@ -145,7 +148,7 @@ impl Session {
         };
         let removed = self.log.commit(commit.through, at.epoch);
         at.applied += 1;
-        at.window_bytes = self.log.bytes_through(at.delivered);
+        at.settle(commit.through);
         if at.applied == 1 {
             out.push(Output::Report(Report::Recovered {
                 epoch: at.epoch,
@@ -296,6 +299,40 @@ impl Session {
             return Err(DropReason::UnknownUpstream);
         }
         self.legs.may_open(leg, &self.limits)
+    }
+}
+
+/// The timers that would be set after some of a commit's commands, without making a change.
+struct Standing<'a> {
+    timers: &'a Timers,
+    /// Names that the commit has touched so far, and whether each is set.
+    touched: BTreeMap<&'a str, bool>,
+    count: usize,
+}
+
+impl<'a> Standing<'a> {
+    fn new(timers: &'a Timers) -> Self {
+        Self {
+            timers,
+            touched: BTreeMap::new(),
+            count: timers.len(),
+        }
+    }
+
+    /// How many are set after this one was.
+    fn set(&mut self, name: &'a str) -> usize {
+        self.count += usize::from(!self.touch(name, true));
+        self.count
+    }
+
+    fn cancel(&mut self, name: &'a str) {
+        self.count -= usize::from(self.touch(name, false));
+    }
+
+    /// Whether it was set before.
+    fn touch(&mut self, name: &'a str, is_set: bool) -> bool {
+        let before = self.touched.insert(name, is_set);
+        before.unwrap_or_else(|| self.timers.contains(name))
     }
 }
 

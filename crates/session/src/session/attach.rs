@@ -121,12 +121,21 @@ impl Session {
         reason: MoveReason,
         out: &mut Vec<Output>,
     ) {
-        if self.link.speaker(epoch) != Speaker::Current || !matches!(self.life, Life::Running) {
+        if !matches!(self.life, Life::Running) {
+            return;
+        }
+        if self.link.speaker(epoch) == Speaker::Target
+            && let Some(offer) = self.link.offer_mut()
+        {
+            offer.leave = Some(reason);
             return;
         }
         let Link::Live(at) = &mut self.link else {
             return;
         };
+        if at.epoch != epoch {
+            return;
+        }
         let first = at.leave.is_none();
         at.leave = Some((reason, now));
         if first {
@@ -219,12 +228,13 @@ impl Session {
             schema: self.state.schema(),
             avoid,
             planned,
-            suspect: self.recovery.strikes > 0,
+            suspect: self.recovery.is_suspect(self.log.committed()),
         }));
         Offer {
             epoch,
             worker: None,
             deadline: now + self.limits.offer_timeout,
+            leave: None,
         }
     }
 
@@ -295,6 +305,7 @@ impl Session {
         self.account.losses += 1;
         self.account.note_replay(at.delivered, self.log.committed());
         self.recovery.since = now;
+        self.recovery.failures = 0;
         self.recovery.avoid = worker;
         self.recovery.unattached_since = Some(now);
         self.recovery.reason = AttachReason::Recovery;
@@ -352,6 +363,7 @@ impl Session {
         }
         if self.recovery.loss_at == Some(position) {
             self.recovery.strikes += 1;
+            self.recovery.suspect_through = self.recovery.suspect_through.max(at.delivered);
             let strikes = self.recovery.strikes;
             out.push(Output::Report(Report::Strike { strikes }));
         } else {
@@ -363,13 +375,15 @@ impl Session {
 
     fn attach(&mut self, now: Time, offer: Offer, reason: AttachReason, out: &mut Vec<Output>) {
         let epoch = offer.epoch;
-        let Some((worker, version)) = offer.worker else {
+        let Some(mut at) = Attachment::new(offer, reason, self.recovery.since, now) else {
             // An answer before the shell said whom it asked: the shell is at fault, ask again.
             let cause = HangupCause::Fenced;
             out.push(Output::Hangup { epoch, cause });
+            self.recovery.unattached_since.get_or_insert(now);
             self.link = Link::Vacant { retry_at: now };
             return;
         };
+        at.delivered = self.log.committed();
         let held = self.end_hold(now, out);
         let replayed = std::mem::take(&mut self.account.to_replay);
         self.account.replayed += replayed;
@@ -382,25 +396,14 @@ impl Session {
         out.push(Output::Report(Report::Attached {
             epoch,
             reason,
-            worker,
-            version: version.clone(),
+            worker: at.worker,
+            version: at.version.clone(),
             replayed,
         }));
-        self.link = Link::Live(Attachment {
-            epoch,
-            worker,
-            version,
-            reason,
-            since: self.recovery.since,
-            attached_at: now,
-            delivered: self.log.committed(),
-            window_bytes: 0,
-            applied: 0,
-            told: 0,
-            waiting_since: None,
-            held: None,
-            leave: None,
-        });
+        if let Some((reason, _)) = at.leave {
+            out.push(Output::Report(Report::MoveStarted { epoch, reason }));
+        }
+        self.link = Link::Live(at);
         if let Some(held) = held {
             let notice = Notice::Hold { held, audio_ms: 0 };
             self.log_input(now, InputKind::Notice(notice), out);

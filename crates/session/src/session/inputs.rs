@@ -231,25 +231,20 @@ impl Session {
         let Some(at) = self.link.attachment_mut() else {
             return;
         };
-        let window = if self.recovery.strikes > 0 {
+        let window = if self.recovery.is_suspect(self.log.committed()) {
             1
         } else {
             self.limits.window_inputs as usize
         };
-        let outstanding = self.log.inputs_through(at.delivered);
         let mut batch = Batch::new(self.limits.message_bytes);
-        let room = window.saturating_sub(outstanding);
-        for entry in self.log.after(at.delivered).take(room) {
-            let bytes = entry.bytes();
-            if at.window_bytes > 0 && at.window_bytes + bytes > self.limits.window_bytes {
+        for entry in self.log.after(at.delivered) {
+            let (bytes, waiting) = (entry.bytes(), at.outstanding_bytes());
+            let fits = waiting == 0 || waiting + bytes <= self.limits.window_bytes;
+            if at.outstanding() >= window || !fits {
                 break;
             }
-            at.window_bytes += bytes;
-            at.delivered = entry.input.seq;
+            at.hand_out(now, entry.input.seq, bytes);
             batch.push(entry);
-        }
-        if !batch.is_empty() {
-            at.waiting_since.get_or_insert(now);
         }
         let (epoch, applied) = (at.epoch, at.applied);
         let untold = applied - at.told;

@@ -1,6 +1,6 @@
 //! What must hold after every step, checked in debug builds.
 
-use crate::{Session, link::Link, log::Entry};
+use crate::{Session, link::Link};
 
 use super::ending::Life;
 
@@ -41,16 +41,10 @@ impl Session {
         };
         assert!(at.delivered >= self.log.committed());
         assert!(at.delivered <= self.log.last());
-        let outstanding: u64 = self
-            .log
-            .entries()
-            .take_while(|entry| entry.input.seq <= at.delivered)
-            .map(Entry::bytes)
-            .sum();
-        assert!(
-            outstanding <= at.window_bytes,
-            "the window is not overstated"
-        );
+        // One frame larger than the window may pass, alone.
+        let window = self.limits.window_bytes;
+        assert!(at.outstanding() <= 1 || at.outstanding_bytes() <= window.max(at.largest()));
+        assert!(at.outstanding() <= self.limits.window_inputs.max(1) as usize);
         assert!(self.recovery.unattached_since.is_none());
         if matches!(self.link, Link::Live(_) | Link::Moving(..)) {
             let waiting = at.waiting_since.is_some();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crc::{CRC_32_ISCSI, Crc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,6 +17,8 @@ use super::{Account, Recovery, ending::Life};
 
 /// Raised when the layout changes; a snapshot of another layout is refused.
 const LAYOUT: u8 = 1;
+/// Guards a snapshot: what is damaged on its way is refused, never believed.
+const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// A session between two events.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -31,6 +34,7 @@ pub struct Snapshot {
     unattached_since: Option<Time>,
     loss_at: Option<Seq>,
     strikes: u32,
+    suspect_through: Seq,
     state_warned: bool,
     account: Account,
 }
@@ -68,7 +72,8 @@ impl Snapshot {
     ///
     /// Only where memory cannot be had.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(postcard::to_extend(self, vec![LAYOUT])?)
+        let body = postcard::to_stdvec_crc32(self, CHECKSUM.digest())?;
+        Ok([&[LAYOUT], &body[..]].concat())
     }
 
     /// Reads a snapshot back.
@@ -81,7 +86,7 @@ impl Snapshot {
         if layout != LAYOUT {
             return Err(SnapshotError::Layout { found: layout });
         }
-        let snapshot: Self = postcard::from_bytes(rest)?;
+        let snapshot: Self = postcard::from_bytes_crc32(rest, CHECKSUM.digest())?;
         snapshot.check()?;
         Ok(snapshot)
     }
@@ -100,6 +105,14 @@ impl Snapshot {
             return Err(SnapshotError::Contradiction("inputs after the last"));
         }
         Ok(())
+    }
+
+    fn widen(&self, limits: &mut Limits) {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        limits.state_bytes = limits.state_bytes.max(self.state.bytes());
+        limits.state_keys = limits.state_keys.max(count(self.state.entries().count()));
+        limits.timers = limits.timers.max(count(self.timers.len()));
+        limits.legs = limits.legs.max(count(self.legs.iter().count()));
     }
 }
 
@@ -123,6 +136,7 @@ impl Session {
             unattached_since: self.recovery.unattached_since,
             loss_at: self.recovery.loss_at,
             strikes: self.recovery.strikes,
+            suspect_through: self.recovery.suspect_through,
             state_warned: self.state_warned,
             account,
         }
@@ -130,8 +144,17 @@ impl Session {
 
     /// Goes on with a session from its snapshot, whose sockets and unwritten bytes the shell has
     /// taken over. The next `Event::Tick` seeks a worker.
+    ///
+    /// Where `limits` are smaller than what the session has by now, it keeps what it has: no worker
+    /// could mend that.
     #[must_use]
-    pub fn restore(snapshot: Snapshot, limits: Limits, now: Time) -> Self {
+    pub fn restore(snapshot: Snapshot, mut limits: Limits, now: Time) -> Self {
+        snapshot.widen(&mut limits);
+        let retry_at = if snapshot.life.wants_worker() {
+            now
+        } else {
+            Time(u64::MAX)
+        };
         Self {
             id: snapshot.id,
             limits,
@@ -141,7 +164,7 @@ impl Session {
             timers: snapshot.timers,
             legs: snapshot.legs,
             life: snapshot.life,
-            link: Link::Vacant { retry_at: now },
+            link: Link::Vacant { retry_at },
             next_epoch: snapshot.next_epoch.next(),
             recovery: Recovery {
                 reason: AttachReason::Resume,
@@ -152,6 +175,7 @@ impl Session {
                 avoid: None,
                 loss_at: snapshot.loss_at,
                 strikes: snapshot.strikes,
+                suspect_through: snapshot.suspect_through,
             },
             state_warned: snapshot.state_warned,
             account: snapshot.account,

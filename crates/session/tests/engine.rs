@@ -1,0 +1,21 @@
+//! The session engine from outside: events in, outputs out.
+//!
+//! The scenarios each tell one story. `random` checks whatever schedule the dice give against
+//! `ledger`, a plain model that shares nothing with the engine but its vocabulary.
+
+#![allow(clippy::unwrap_used)]
+
+mod engine {
+    mod callers;
+    mod commits;
+    mod endings;
+    mod handoffs;
+    mod leg_io;
+    mod logs;
+    mod losses;
+    mod poison;
+    mod refusals;
+    mod rig;
+    mod snapshots;
+    mod timers;
+}

@@ -1,0 +1,164 @@
+//! A call that kills its workers is found out and kept apart; a call that is merely unlucky is not.
+
+use holdline_session::{EndReason, Epoch, Fault, InputKind, Report};
+
+use super::rig::{Rig, caller, ms};
+
+/// Loses the worker, attaches the next, and says what that one was handed first.
+fn again(rig: &mut Rig, epoch: &mut Epoch) -> Vec<u64> {
+    rig.lose(*epoch);
+    if rig.view().ending.is_none() {
+        rig.take();
+        // The seek was taken above: find its number in the view of the next epoch.
+        *epoch = epoch.next();
+        rig.offer(*epoch);
+        rig.said(*epoch, holdline_session::FromWorker::Accept);
+    }
+    let outs = rig.take();
+    outs.seqs(*epoch)
+}
+
+#[test]
+fn a_second_loss_at_the_same_input_is_a_strike_and_inputs_come_one_at_a_time() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    for word in ["a", "b", "c"] {
+        rig.control(word);
+    }
+    assert_eq!(
+        again(&mut rig, &mut epoch),
+        [2, 3, 4],
+        "the first loss is no strike"
+    );
+    assert_eq!(rig.view().strikes, 0);
+    rig.lose(epoch);
+    let outs = rig.take();
+    assert!(outs.says(&Report::Strike { strikes: 1 }));
+    let seek = &outs.seeks()[0];
+    assert!(seek.suspect, "kept apart from other suspects");
+    epoch = seek.epoch;
+    rig.offer(epoch);
+    rig.said(epoch, holdline_session::FromWorker::Accept);
+    assert_eq!(rig.take().seqs(epoch), [2]);
+}
+
+#[test]
+fn progress_clears_the_strikes_but_care_is_taken_until_the_suspect_inputs_are_behind() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    for word in ["a", "b", "c"] {
+        rig.control(word);
+    }
+    again(&mut rig, &mut epoch);
+    assert_eq!(again(&mut rig, &mut epoch), [2]);
+    rig.commit(epoch, 2);
+    assert_eq!(rig.view().strikes, 0);
+    rig.control("d");
+    rig.control("e");
+    assert_eq!(
+        rig.take().seqs(epoch),
+        [3],
+        "any of the three may have been the cause"
+    );
+    rig.commit(epoch, 3);
+    assert_eq!(rig.take().seqs(epoch), [4]);
+    rig.commit(epoch, 4);
+    assert_eq!(rig.take().seqs(epoch), [5, 6], "the suspects are behind");
+}
+
+#[test]
+fn a_poison_input_deep_in_a_batch_is_found_without_killing_a_worker_for_each_input_before_it() {
+    let (mut rig, mut epoch) = Rig::running(|_| {});
+    for word in 0..50 {
+        rig.control(&word.to_string());
+    }
+    let poison = 41;
+    let mut deaths = 0;
+    while rig.view().ending.is_none() {
+        // The worker commits at the end of what it was handed at once, or dies in its middle.
+        let outs = rig.take().seqs(epoch);
+        if outs.contains(&poison) || outs.is_empty() {
+            deaths += 1;
+            rig.lose(epoch);
+            if rig.view().ending.is_none() {
+                epoch = rig.attach();
+            }
+        } else {
+            rig.commit(epoch, *outs.last().unwrap());
+        }
+    }
+    assert!(deaths <= 5, "{deaths} workers died");
+    assert_eq!(rig.view().committed.0, poison - 1);
+    assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
+}
+
+#[test]
+fn at_the_limit_the_session_ends_alone_and_kills_no_further_worker() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 3);
+    rig.control("boom");
+    again(&mut rig, &mut epoch);
+    again(&mut rig, &mut epoch);
+    rig.lose(epoch);
+    let outs = rig.take();
+    assert_eq!(outs.ending(), Some(EndReason::Poisoned));
+    assert!(outs.seeks().is_empty());
+    assert_eq!(outs.closes(), [(caller(), 1011)]);
+    rig.closed(caller(), Fault::None);
+    let outs = rig.take();
+    assert!(outs.finished() && outs.seeks().is_empty());
+    // The fatal input, the caller's close, and the end itself.
+    assert!(outs.says(&Report::EndLost { inputs: 3 }));
+}
+
+#[test]
+fn a_target_that_waits_is_spared_when_the_limit_is_reached() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 2);
+    rig.control("boom");
+    again(&mut rig, &mut epoch);
+    rig.said(
+        epoch,
+        holdline_session::FromWorker::Draining { within: None },
+    );
+    let target = rig.attach();
+    rig.lose(epoch);
+    let outs = rig.take();
+    assert!(outs.hangup(target).is_some() && outs.attach(target).is_none());
+    assert_eq!(outs.ending(), Some(EndReason::Poisoned));
+}
+
+#[test]
+fn a_loop_of_kills_never_poisons_a_call_that_is_idle() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 2);
+    for _ in 0..20 {
+        rig.advance(ms(1_500));
+        assert!(again(&mut rig, &mut epoch).is_empty());
+    }
+    assert_eq!((rig.view().ending, rig.view().strikes), (None, 0));
+}
+
+#[test]
+fn a_loop_of_kills_never_poisons_a_call_that_progresses() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 2);
+    for turn in 0..20 {
+        rig.control("more");
+        rig.control("and more");
+        rig.commit(epoch, turn + 2);
+        again(&mut rig, &mut epoch);
+    }
+    assert_eq!((rig.view().ending, rig.view().strikes), (None, 0));
+}
+
+#[test]
+fn a_state_that_kills_whoever_reads_it_is_poison_though_nothing_is_outstanding() {
+    let (mut rig, mut epoch) = Rig::running(|_| {});
+    for _ in 0..3 {
+        again(&mut rig, &mut epoch);
+    }
+    let outs = rig.take();
+    assert!(
+        outs.inputs(epoch)
+            .iter()
+            .all(|input| !matches!(input.kind, InputKind::Gap(_)))
+    );
+    assert_eq!(rig.view().ending, None);
+    rig.lose(epoch);
+    assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
+}
