@@ -15,6 +15,7 @@ use crate::{
     edge::Edge,
     lifecycle::{Lifecycle, Phase, Wish},
     order::Order,
+    table::Entry,
 };
 
 /// What a call may take to end beyond the bounds that its engine keeps, before its task is aborted.
@@ -118,8 +119,9 @@ impl Draining<'_> {
     /// Ends what is left, and says what that is.
     async fn close(&self) -> (usize, usize) {
         self.enter(Phase::Closing);
-        let cut = self.edge.admission.active();
-        for call in self.edge.table.all() {
+        let live = self.live();
+        let cut = live.len();
+        for call in live {
             let age_s = self.edge.clock.now().since(call.since).as_secs();
             let call_sid = call.call_sid.as_deref().unwrap_or_default();
             warn!(session = %call.id, call_sid, age_s, "call is cut: the drain deadline is reached");
@@ -149,10 +151,17 @@ impl Draining<'_> {
         (cut, stuck.len())
     }
 
+    /// Calls whose session is not over; others may still be closing their sockets.
+    fn live(&self) -> Vec<Entry> {
+        let mut calls = self.edge.table.all();
+        calls.retain(|call| !call.orders.is_closed());
+        calls
+    }
+
     fn tell(&self, order: impl Fn() -> Order) {
-        for call in self.edge.table.all() {
+        for call in self.live() {
             if call.orders.try_send(order()).is_err() {
-                // Either it has just ended, or it is stuck and will be aborted at the deadline.
+                // It is stuck, and will be aborted at the deadline.
                 warn!(session = %call.id, "call takes no orders");
             }
         }

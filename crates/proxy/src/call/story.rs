@@ -80,12 +80,20 @@ pub(crate) struct Story {
     worker: Option<Attached>,
     /// Where the worker whose commit was applied last listens: handoffs lead away from it.
     settled: Option<String>,
-    /// What made the session leave its last worker.
-    kind: Option<&'static str>,
+    /// What made the session leave its last worker, until the next one's first commit.
+    leaving: Option<Leaving>,
     handoffs: u64,
     gap_max: Duration,
     end: Option<End>,
     told: bool,
+}
+
+/// A handoff under way.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    reason: AttachReason,
+    /// A word for what began it: why the move, or how the worker was lost.
+    kind: &'static str,
 }
 
 #[derive(Debug)]
@@ -110,7 +118,7 @@ impl Story {
             metrics,
             worker: None,
             settled: None,
-            kind: None,
+            leaving: None,
             handoffs: 0,
             gap_max: Duration::ZERO,
             end: None,
@@ -157,7 +165,10 @@ impl Story {
                 self.attached(epoch, reason, address, version, replayed);
             }
             Report::MoveStarted { epoch, reason } => {
-                self.kind = Some(reason.as_str());
+                self.leaving = Some(Leaving {
+                    reason: AttachReason::Handoff,
+                    kind: reason.as_str(),
+                });
                 debug!(session = %self.id(), %epoch, reason = reason.as_str(), "move started");
             }
             Report::Lost {
@@ -272,7 +283,10 @@ impl Story {
 
     fn lost(&mut self, epoch: Epoch, kind: &'static str, detail: &str) {
         self.metrics.attachments.failed(kind);
-        self.kind = Some(kind);
+        self.leaving = Some(Leaving {
+            reason: AttachReason::Recovery,
+            kind,
+        });
         let worker = self.worker.as_ref().map(|worker| &*worker.address);
         info!(
             session = %self.id(), call_sid = self.caller.call_sid, %epoch, kind, detail, worker,
@@ -284,7 +298,8 @@ impl Story {
     fn recovered(&mut self, now: Time, epoch: Epoch, reason: AttachReason, since: Time) {
         let to = self.worker.as_ref().map(|worker| worker.address.clone());
         let from = std::mem::replace(&mut self.settled, to.clone());
-        let kind = self.kind.take().unwrap_or(reason.as_str());
+        let leaving = self.leaving.take();
+        let kind = leaving.map_or(reason.as_str(), |leaving| leaving.kind);
         if reason == AttachReason::New {
             return;
         }
@@ -316,8 +331,9 @@ impl Story {
     /// The whole account of a call that is over.
     pub(super) fn ended(&mut self, now: Time, account: &Account) {
         self.told = true;
-        if let Some(kind) = self.kind {
-            self.metrics.attachments.handoff(kind, "unfinished");
+        if let Some(Leaving { reason, .. }) = self.leaving {
+            let attachments = &self.metrics.attachments;
+            attachments.handoff(reason.as_str(), "unfinished");
         }
         let (reason, detail, fault) = match &self.end {
             Some(end) => (end.reason.as_str(), &*end.detail, end.fault.as_str()),

@@ -85,3 +85,13 @@ async fn an_idle_edge_is_gone_after_its_lame_duck() {
     let report = edge.ended().await;
     assert_eq!((report.cut, report.aborted), (0, 0));
 }
+
+#[tokio::test]
+async fn an_edge_that_is_dropped_takes_its_calls_with_it() {
+    let worker = Bench::start("v1").await;
+    let edge = Edge::ready(&[&worker], Shape::default()).await;
+    let mut caller = edge.call().await;
+    caller.ask("hello").await;
+    drop(edge);
+    assert!(caller.hear_close().await.is_none());
+}

@@ -1,0 +1,7 @@
+//! Tests of whole processes: the real binary, real workers, real signals.
+#![allow(clippy::unwrap_used)]
+
+mod command_line;
+mod edge_pause;
+mod support;
+mod worker_loss;

@@ -1,0 +1,22 @@
+//! Processes, and a caller who talks to them.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::timeout;
+
+mod caller;
+mod process;
+
+pub(crate) use caller::Caller;
+pub(crate) use process::{EdgeProcess, WorkerProcess, holdline};
+
+/// Nothing in these tests takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for something that must come.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
