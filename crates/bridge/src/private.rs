@@ -73,11 +73,7 @@ impl fmt::Debug for Private {
 
 /// The longest beginning of `text` that has at most `most` bytes.
 fn head(text: &str, most: usize) -> &str {
-    if text.len() <= most {
-        return text;
-    }
-    let end = (0..=most).rev().find(|&at| text.is_char_boundary(at));
-    &text[..end.unwrap_or(0)]
+    &text[..text.floor_char_boundary(most)]
 }
 
 #[cfg(test)]

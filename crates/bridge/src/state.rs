@@ -23,7 +23,7 @@ pub(crate) use self::{
     tracked::Tracked,
     turn::{Speech, ToolCall, Turn, Wish},
 };
-use crate::ids::StreamSid;
+use crate::ids::{CallSid, StreamSid};
 
 /// The whole state.
 #[derive(Default, Debug)]
@@ -48,7 +48,7 @@ pub(crate) struct State {
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Identity {
-    pub(crate) call_sid: Option<String>,
+    pub(crate) call_sid: Option<CallSid>,
     /// `None` until the stream has named itself: nothing can be sent to it before.
     pub(crate) stream: Option<StreamSid>,
     /// The settings that the model was told.

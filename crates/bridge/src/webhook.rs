@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{Config, ConfigError, Tool},
     core::ToolRequest,
+    ids::CallSid,
 };
 use client::Client;
 
@@ -130,7 +131,7 @@ fn body(request: &ToolRequest, session: &str) -> Option<bytes::Bytes> {
     serde_json::from_str::<IgnoredAny>(arguments).ok()?;
     let head = json!({
         "tool": request.tool, "session_id": session, "call_id": request.call.as_str(),
-        "call_sid": request.call_sid,
+        "call_sid": request.call_sid.as_ref().map(CallSid::as_str),
     });
     let mut text = head.to_string();
     text.pop();

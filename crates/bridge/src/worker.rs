@@ -14,7 +14,7 @@ use crate::{
         self, Action, Event, Facts, ModelClosed, Refusal, Settings, Timer, ToolRequest,
         error_output,
     },
-    ids::StreamSid,
+    ids::{CallSid, StreamSid},
     log::Log,
     state::{Change, State},
     time::{Time, millis},
@@ -203,7 +203,7 @@ fn facts(call: &Call) -> Facts {
         of_leg.or_else(|| call.attributes().get(name)).cloned()
     };
     Facts {
-        call_sid: attribute("call_sid"),
+        call_sid: attribute("call_sid").map(CallSid::new),
         stream: attribute("stream_sid").map(StreamSid::new),
         model: call.leg(MODEL).map(|Leg { incarnation, .. }| *incarnation),
     }

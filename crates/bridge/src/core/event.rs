@@ -1,11 +1,11 @@
 //! What the core is told.
 
-use crate::ids::StreamSid;
+use crate::ids::{CallSid, StreamSid};
 
 /// What is known of a call before its first input.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Facts {
-    pub(crate) call_sid: Option<String>,
+    pub(crate) call_sid: Option<CallSid>,
     pub(crate) stream: Option<StreamSid>,
     /// Opening of the model's leg that the edge dials or has dialled by itself.
     pub(crate) model: Option<u32>,

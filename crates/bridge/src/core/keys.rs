@@ -55,7 +55,7 @@ impl Step<'_> {
             self.tell_model(openai::create_message(&item, "user", &words));
         }
         if keys.respond {
-            self.state.turn.unconfirmed.push(item);
+            self.state.turn.await_confirmation(item);
             self.wish(Wish::Answer);
         }
     }

@@ -1,6 +1,7 @@
 //! The core from outside: inputs with their times go in, messages for the two sides come out.
 
 mod dialogue;
+mod endurance;
 mod interruptions;
 mod keys;
 mod link;

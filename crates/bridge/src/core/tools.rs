@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Note, Step};
 use crate::{
-    ids::{CallId, ResponseId},
+    ids::{CallId, CallSid, ResponseId},
     private::Private,
     state::{ToolCall, What, Wish},
     wire::openai::{self, Item},
@@ -16,6 +16,8 @@ const MAX_CALLS: usize = 8;
 const MAX_KNOWN: usize = 64;
 /// Longest arguments, in bytes: they are kept in the session's state.
 const MAX_ARGUMENTS: usize = 16 << 10;
+/// Longest name of a function, in characters.
+const MAX_NAME: usize = 64;
 /// Longest output, in bytes.
 const MAX_OUTPUT: usize = 16 << 10;
 
@@ -29,7 +31,7 @@ pub(crate) struct ToolRequest {
     /// JSON, as the model wrote it.
     pub(crate) arguments: Private,
     #[serde(default)]
-    pub(crate) call_sid: Option<String>,
+    pub(crate) call_sid: Option<CallSid>,
 }
 
 impl Step<'_> {
@@ -55,7 +57,7 @@ impl Step<'_> {
         self.state.turn.calls.push(ToolCall {
             number,
             call: call.clone(),
-            name: name.clone(),
+            name: name.chars().take(MAX_NAME).collect(),
             response: response.clone(),
             done: false,
         });
@@ -64,7 +66,7 @@ impl Step<'_> {
             &id,
             What::Call {
                 call: call.clone(),
-                name: name.clone(),
+                name: name.chars().take(MAX_NAME).collect(),
                 // Cut JSON would be none.
                 arguments: if kept.len() < arguments.len() {
                     "{}".to_owned().into()
@@ -140,7 +142,7 @@ impl Step<'_> {
                 .cloned()
                 .unwrap_or(lost);
             self.tell_model(openai::create_output(&item, &call.call, output.expose()));
-            self.state.turn.unconfirmed.push(item);
+            self.state.turn.await_confirmation(item);
             let rest = self
                 .state
                 .turn

@@ -12,7 +12,9 @@ use crate::{
 /// Most cancelled responses that are remembered: late events of them come within seconds.
 const MAX_CANCELLED: usize = 16;
 /// Most transcripts under way.
-const MAX_SPEECHES: usize = 16;
+const MAX_SPEECHES: usize = 4;
+/// Most items whose confirmation is awaited.
+const MAX_UNCONFIRMED: usize = 64;
 /// Longest transcript of one item, in bytes.
 pub(crate) const MAX_TEXT: usize = 8 << 10;
 
@@ -45,7 +47,7 @@ pub(crate) struct Turn {
     /// Number of the next of them.
     pub(crate) next_call: u64,
     /// Items sent that the model has not confirmed, each of which wants an answer.
-    pub(crate) unconfirmed: Vec<ItemId>,
+    pub(crate) unconfirmed: VecDeque<ItemId>,
     /// Number of the next item that is made here.
     pub(crate) next_item: u64,
     /// Keys pressed so far.
@@ -132,6 +134,14 @@ impl Turn {
         }
     }
 
+    /// An item was sent that wants an answer.
+    pub(crate) fn await_confirmation(&mut self, item: ItemId) {
+        if self.unconfirmed.len() >= MAX_UNCONFIRMED {
+            self.unconfirmed.pop_front();
+        }
+        self.unconfirmed.push_back(item);
+    }
+
     /// A new name for an item that is made here.
     pub(crate) fn make_item(&mut self) -> ItemId {
         self.next_item += 1;
@@ -174,5 +184,33 @@ impl Speech {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn wishes_come_back_as_they_were_and_unknown_ones_are_wishes_still() {
+        for wish in [Wish::Greeting, Wish::Resume, Wish::Answer] {
+            let json = serde_json::to_string(&wish).unwrap();
+            assert_eq!(serde_json::from_str::<Wish>(&json).unwrap(), wish);
+        }
+        assert_eq!(
+            serde_json::from_str::<Wish>("\"of a later version\"").unwrap(),
+            Wish::Answer
+        );
+    }
+
+    #[test]
+    fn only_so_many_cancelled_responses_are_remembered() {
+        let mut turn = Turn::default();
+        for number in 0..100 {
+            turn.cancel(ResponseId::new(format!("R{number}")));
+        }
+        assert!(turn.is_cancelled(&ResponseId::new("R99")));
+        assert!(!turn.is_cancelled(&ResponseId::new("R1")));
     }
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::ids::CallId;
+use crate::ids::{CallId, CallSid};
 
 /// What the service does with one request.
 #[derive(Clone, Copy)]
@@ -96,7 +96,7 @@ fn request(arguments: &str) -> ToolRequest {
         tool: "book".to_owned(),
         call: CallId::new("call_9"),
         arguments: arguments.to_owned().into(),
-        call_sid: Some("CA77".to_owned()),
+        call_sid: Some(CallSid::new("CA77")),
     }
 }
 

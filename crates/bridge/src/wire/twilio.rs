@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::ids::StreamSid;
+use crate::ids::{CallSid, StreamSid};
 
 /// What Twilio says.
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub(crate) enum CallerEvent {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Start {
     pub(crate) stream_sid: Option<String>,
-    pub(crate) call_sid: Option<String>,
+    pub(crate) call_sid: Option<CallSid>,
 }
 
 #[derive(Deserialize)]

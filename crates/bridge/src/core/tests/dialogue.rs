@@ -12,85 +12,9 @@ use super::world::{
 /// Everything that both sides say, in order of time.
 pub(super) fn recording() -> Vec<(u64, Input)> {
     let mut script = Script(Vec::new());
-    script.caller(
-        4,
-        json!({"event": "connected", "protocol": "Call", "version": "1.0.0"}),
-    );
-    script.caller(
-        5,
-        json!({
-            "event": "start", "sequenceNumber": "1", "streamSid": "MZ5f",
-            "start": {"streamSid": "MZ5f", "callSid": "CA77", "tracks": ["inbound"]},
-        }),
-    );
-    script.0.push((185, Input::ModelOpened(1)));
-    script.model(
-        230,
-        json!({"type": "session.created", "session": {"expires_at": 1_795_266_000u64}}),
-    );
-    script.model(298, json!({"type": "session.updated", "session": {}}));
-    script.answer(
-        393,
-        ("R1", "A1"),
-        13,
-        "Hi, Blue Door Dental, how can I help?",
-    );
-    script.marks(
-        1_055,
-        "g0:A1",
-        &[
-            200, 450, 700, 950, 1_200, 1_450, 1_700, 1_950, 2_200, 2_450, 2_700, 2_950, 3_200,
-        ],
-    );
-    script.turn(5_220, 7_760, "U1");
-    script.answer(
-        7_790,
-        ("R2", "A2"),
-        29,
-        "We have eleven fifteen or two in the afternoon, which suits you best?",
-    );
-    script.model(
-        8_500,
-        json!({
-            "type": "conversation.item.input_audio_transcription.completed",
-            "item_id": "U1", "transcript": "I'd like to book a cleaning on Tuesday.",
-        }),
-    );
-    script.marks(
-        8_451,
-        "g0:A2",
-        &(0..12).map(|n| 200 + n * 250).collect::<Vec<_>>(),
-    );
-    script.model(11_230, json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": 10_680, "item_id": "U2"}));
-    for n in 12..29 {
-        script.caller(11_250, mark(&format!("g0:A2:{}", 200 + n * 250)));
-    }
-    script.model(
-        11_291,
-        json!({"type": "conversation.item.truncated", "item_id": "A2", "audio_end_ms": 2_980}),
-    );
-    script.model(12_950, json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 12_880, "item_id": "U2"}));
-    script.model(12_952, added("U2", "user"));
-    script.model(12_980, created("R3"));
-    script.model(
-        13_300,
-        function_call("R3", "call_9", "book_slot", r#"{"t":"11:15"}"#),
-    );
-    script.model(13_330, done("R3", "completed"));
-    script
-        .0
-        .push((13_340, Input::ToolDone(0, r#"{"ok":true}"#)));
-    script.model(13_403, json!({"type": "conversation.item.added", "item": {"id": "hl_2", "type": "function_call_output"}}));
-    script.answer(13_434, ("R4", "A3"), 9, "Booked for eleven fifteen. Bye!");
-    script.marks(
-        14_095,
-        "g1:A3",
-        &(0..9).map(|n| 200 + n * 250).collect::<Vec<_>>(),
-    );
-    script.caller(
-        17_000,
-        json!({"event": "stop", "streamSid": "MZ5f", "stop": {"callSid": "CA77"}}),
-    );
+    script.beginning();
+    script.interrupted_turn();
+    script.booking();
     for frame in 0..850 {
         script.0.push((20 + frame * 20, media(20 + frame * 20)));
     }
@@ -101,6 +25,95 @@ pub(super) fn recording() -> Vec<(u64, Input)> {
 struct Script(Vec<(u64, Input)>);
 
 impl Script {
+    /// The sockets open, and the agent greets.
+    fn beginning(&mut self) {
+        self.caller(
+            4,
+            json!({"event": "connected", "protocol": "Call", "version": "1.0.0"}),
+        );
+        self.caller(
+            5,
+            json!({
+                "event": "start", "sequenceNumber": "1", "streamSid": "MZ5f",
+                "start": {"streamSid": "MZ5f", "callSid": "CA77", "tracks": ["inbound"]},
+            }),
+        );
+        self.0.push((185, Input::ModelOpened(1)));
+        self.model(
+            230,
+            json!({"type": "session.created", "session": {"expires_at": 1_795_266_000u64}}),
+        );
+        self.model(298, json!({"type": "session.updated", "session": {}}));
+        self.answer(
+            393,
+            ("R1", "A1"),
+            13,
+            "Hi, Blue Door Dental, how can I help?",
+        );
+        self.marks(
+            1_055,
+            "g0:A1",
+            &[
+                200, 450, 700, 950, 1_200, 1_450, 1_700, 1_950, 2_200, 2_450, 2_700, 2_950, 3_200,
+            ],
+        );
+    }
+
+    /// The caller asks, and interrupts the answer.
+    fn interrupted_turn(&mut self) {
+        self.turn(5_220, 7_760, "U1");
+        self.answer(
+            7_790,
+            ("R2", "A2"),
+            29,
+            "We have eleven fifteen or two in the afternoon, which suits you best?",
+        );
+        self.model(
+            8_500,
+            json!({
+                "type": "conversation.item.input_audio_transcription.completed",
+                "item_id": "U1", "transcript": "I'd like to book a cleaning on Tuesday.",
+            }),
+        );
+        self.marks(
+            8_451,
+            "g0:A2",
+            &(0..12).map(|n| 200 + n * 250).collect::<Vec<_>>(),
+        );
+        self.model(11_230, json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": 10_680, "item_id": "U2"}));
+        for n in 12..29 {
+            self.caller(11_250, mark(&format!("g0:A2:{}", 200 + n * 250)));
+        }
+        self.model(
+            11_291,
+            json!({"type": "conversation.item.truncated", "item_id": "A2", "audio_end_ms": 2_980}),
+        );
+    }
+
+    /// The caller chooses; a function is called; good-bye.
+    fn booking(&mut self) {
+        self.model(12_950, json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 12_880, "item_id": "U2"}));
+        self.model(12_952, added("U2", "user"));
+        self.model(12_980, created("R3"));
+        self.model(
+            13_300,
+            function_call("R3", "call_9", "book_slot", r#"{"t":"11:15"}"#),
+        );
+        self.model(13_330, done("R3", "completed"));
+        self.0.push((13_340, Input::ToolDone(0, r#"{"ok":true}"#)));
+        self.model(13_403, json!({"type": "conversation.item.added", "item": {"id": "hl_2", "type": "function_call_output"}}));
+        self.answer(13_434, ("R4", "A3"), 9, "Booked for eleven fifteen. Bye!");
+        self.marks(
+            14_095,
+            "g1:A3",
+            &(0..9).map(|n| 200 + n * 250).collect::<Vec<_>>(),
+        );
+        self.caller(
+            17_000,
+            json!({"event": "stop", "streamSid": "MZ5f", "stop": {"callSid": "CA77"}}),
+        );
+    }
+
     fn model(&mut self, ms: u64, event: Value) {
         self.0.push((ms, Input::Model(event.to_string())));
     }
@@ -268,7 +281,7 @@ fn the_function_is_asked_and_its_output_told_once() {
     }
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].arguments.expose(), r#"{"t":"11:15"}"#);
-    assert_eq!(asked[0].call_sid.as_deref(), Some("CA77"));
+    assert_eq!(asked[0].call_sid.as_ref().unwrap().as_str(), "CA77");
     let output = world.stored("history/00000005");
     assert!(
         output.contains("call_9") && output.contains("ok"),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Config,
     core::{self, Action, Event, Facts, ModelClosed, Note, Refusal, Settings, Timer, ToolRequest},
-    ids::StreamSid,
+    ids::{CallSid, StreamSid},
     state::{Change, State},
     time::Time,
 };
@@ -78,7 +78,7 @@ impl World {
             state: State::default(),
             store: BTreeMap::new(),
             facts: Facts {
-                call_sid: Some("CA77".to_owned()),
+                call_sid: Some(CallSid::new("CA77")),
                 stream: Some(StreamSid::new("MZ5f")),
                 model: Some(1),
             },
@@ -133,6 +133,10 @@ impl World {
             .iter()
             .map(|(key, value)| key.len() + value.len())
             .sum()
+    }
+
+    pub(super) fn largest_value(&self) -> usize {
+        self.store.values().map(Vec::len).max().unwrap()
     }
 
     pub(super) fn overwrite(&mut self, key: &str, value: &str) {
