@@ -13,6 +13,8 @@
 
 use std::time::Duration;
 
+use crate::mulaw;
+
 /// Bytes of one frame of 8 kHz mu-law.
 pub const FRAME_BYTES: usize = 160;
 /// How long one frame plays.
@@ -153,6 +155,7 @@ pub struct Scanner {
     tail: Vec<u8>,
     consumed: u64,
     unreadable: u64,
+    silence: u64,
 }
 
 impl Scanner {
@@ -172,7 +175,12 @@ impl Scanner {
                     at += FRAME_BYTES;
                 }
                 None => {
-                    self.unreadable += 1;
+                    // A frame that was damaged has other bytes too, so it cannot hide here.
+                    if joined[at] == mulaw::SILENCE {
+                        self.silence += 1;
+                    } else {
+                        self.unreadable += 1;
+                    }
                     at += 1;
                 }
             }
@@ -184,11 +192,17 @@ impl Scanner {
         found
     }
 
-    /// Bytes so far that belong to no frame: unstamped audio, and the remains of frames that
+    /// Bytes so far that belong to no frame and are not silence: unstamped audio, and the remains of frames that
     /// were cut or changed.
     #[must_use]
     pub fn unreadable_bytes(&self) -> u64 {
         self.unreadable
+    }
+
+    /// Bytes of perfect silence that belong to no frame: what a worker fills a gap with.
+    #[must_use]
+    pub fn silence_bytes(&self) -> u64 {
+        self.silence
     }
 
     /// Bytes that were decided about: all that were pushed but the incomplete ones.
@@ -207,7 +221,6 @@ impl Scanner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mulaw;
     use crate::speech::Utterance;
 
     fn id(counter: u32) -> FrameId {
@@ -246,6 +259,23 @@ mod tests {
         for (before, after) in plain.iter().zip(frame) {
             assert!(before ^ after <= 1);
         }
+    }
+
+    #[test]
+    fn filled_silence_is_no_damage_but_a_damaged_frame_is() {
+        let mut scanner = Scanner::default();
+        let mut stream = frames(1);
+        stream.extend([mulaw::SILENCE; 400]);
+        stream.extend(frames(1));
+        assert_eq!(scanner.push(&stream).len(), 2);
+        assert_eq!(
+            (scanner.silence_bytes(), scanner.unreadable_bytes()),
+            (400, 0)
+        );
+        let mut damaged = frames(2);
+        damaged[3] ^= 1;
+        assert_eq!(scanner.push(&damaged).len(), 1);
+        assert!(scanner.unreadable_bytes() > 0);
     }
 
     #[test]
@@ -299,11 +329,13 @@ mod tests {
     fn the_scanner_finds_its_place_again() {
         let mut stream = frames(3);
         stream.drain(160..200); // The second frame loses its head,
-        stream.splice(0..0, [mulaw::SILENCE; 100]); // and foreign sound comes first.
+        stream.splice(0..0, [0x55; 100]); // and foreign sound comes first.
         let mut scanner = Scanner::default();
         let found = scanner.push(&stream);
         let counters: Vec<u32> = found.iter().map(|frame| frame.id.counter).collect();
         assert_eq!(counters, [0, 2]);
-        assert_eq!(scanner.unreadable_bytes(), 100 + 120);
+        assert!(scanner.unreadable_bytes() > 100);
+        let neither = scanner.unreadable_bytes() + scanner.silence_bytes();
+        assert_eq!(neither, 100 + 120);
     }
 }

@@ -48,8 +48,10 @@ pub struct Way {
     pub repeated: u64,
     /// Frames that arrived behind a later one of their stream.
     pub reordered: u64,
-    /// Bytes of audio that carry no identity.
+    /// Bytes of audio that carry no identity and are not silence: damage, or hold sounds.
     pub unreadable_bytes: u64,
+    /// Bytes of silence that carry no identity: what a worker filled gaps with.
+    pub silence_bytes: u64,
     /// When each frame was sent and how long it took to its first arrival, in order of
     /// sending within each stream.
     pub delays: Vec<(Instant, Duration)>,
@@ -92,6 +94,7 @@ pub struct WaySummary {
     pub repeated: u64,
     pub reordered: u64,
     pub unreadable_bytes: u64,
+    pub silence_bytes: u64,
     pub delay_p50_ms: f64,
     pub delay_p99_ms: f64,
     pub delay_max_ms: f64,
@@ -136,6 +139,7 @@ impl Way {
         self.repeated += other.repeated;
         self.reordered += other.reordered;
         self.unreadable_bytes += other.unreadable_bytes;
+        self.silence_bytes += other.silence_bytes;
         self.delays.extend_from_slice(&other.delays);
         let room = LOST_LIMIT.saturating_sub(self.lost_frames.len());
         self.lost_frames.extend(other.lost_frames.iter().take(room));
@@ -155,6 +159,7 @@ impl Way {
             repeated: self.repeated,
             reordered: self.reordered,
             unreadable_bytes: self.unreadable_bytes,
+            silence_bytes: self.silence_bytes,
             delay_p50_ms: ms(self.delay_quantile(0.5)),
             delay_p99_ms: ms(self.delay_quantile(0.99)),
             delay_max_ms: ms(self.delay_max()),
@@ -223,6 +228,7 @@ fn to_model(call: &CallRecord, models: &[&ConnectionRecord]) -> Way {
     let mut first: BTreeMap<FrameKey, Instant> = BTreeMap::new();
     for model in models {
         way.unreadable_bytes += model.unreadable_bytes + model.misread_bytes;
+        way.silence_bytes += model.silence_bytes;
         for (id, ledger) in model.ledger.streams() {
             if is_of(call, *id, Voice::Caller) {
                 way.count_order(ledger);
@@ -258,6 +264,7 @@ fn to_caller(call: &CallRecord, models: &[&ConnectionRecord]) -> Way {
     let mut first: BTreeMap<FrameKey, Instant> = BTreeMap::new();
     for stream in &call.streams {
         way.unreadable_bytes += stream.unreadable_bytes;
+        way.silence_bytes += stream.silence_bytes;
         for (_, ledger) in stream
             .ledger
             .streams()

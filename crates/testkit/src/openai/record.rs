@@ -141,6 +141,8 @@ pub struct ConnectionRecord {
     pub ledger: Ledger,
     /// Mu-law bytes that carry no identity.
     pub unreadable_bytes: u64,
+    /// Silence that carries no identity: fillings.
+    pub silence_bytes: u64,
     /// Bytes that were appended while the session's format was not mu-law: noise to the model.
     pub misread_bytes: u64,
     /// How far the audio clock ran.
@@ -170,6 +172,7 @@ impl ConnectionRecord {
             appended: Vec::new(),
             ledger: Ledger::default(),
             unreadable_bytes: 0,
+            silence_bytes: 0,
             misread_bytes: 0,
             audio_clock: Duration::ZERO,
             turns: Vec::new(),

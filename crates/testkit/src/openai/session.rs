@@ -185,6 +185,7 @@ impl Session {
 
     pub(crate) fn record(&self) -> ConnectionRecord {
         let mut record = self.record.clone();
+        record.silence_bytes = self.scanner.silence_bytes();
         record.unreadable_bytes =
             self.scanner.unreadable_bytes() + self.scanner.incomplete_bytes() as u64;
         record.audio_clock = Duration::from_micros(self.clock_us);

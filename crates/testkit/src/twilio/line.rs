@@ -239,6 +239,7 @@ impl Line {
     fn record_at_end(&mut self, now: Instant) -> StreamRecord {
         self.silence(now);
         self.record.ended = now;
+        self.record.silence_bytes = self.scanner.silence_bytes();
         self.record.unreadable_bytes =
             self.scanner.unreadable_bytes() + self.scanner.incomplete_bytes() as u64;
         self.record.overflow_bytes = self.playback.overflow_bytes();

@@ -116,6 +116,8 @@ pub struct StreamRecord {
     pub ledger: Ledger,
     /// Received audio that carries no identity: hold sounds, or damage.
     pub unreadable_bytes: u64,
+    /// Silence that carries no identity: fillings.
+    pub silence_bytes: u64,
     /// All marks, in order of arrival.
     pub marks: Vec<MarkRecord>,
     /// When `clear` came.
@@ -151,6 +153,7 @@ impl StreamRecord {
             heard: Vec::new(),
             ledger: Ledger::default(),
             unreadable_bytes: 0,
+            silence_bytes: 0,
             marks: Vec::new(),
             clears: Vec::new(),
             overflow_bytes: 0,
