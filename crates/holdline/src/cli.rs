@@ -21,6 +21,7 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 Begin:
   holdline demo                               no accounts, no set-up: see a deploy under live calls
+  holdline dev --public-url wss://...         a real call, with edge and worker in one command
   holdline bridge --config bridge.yaml        a voice worker: Twilio callers talk to OpenAI
   holdline check --config holdline.yaml       is the edge's file right, and what is in force
   holdline run --config holdline.yaml         the edge
@@ -36,6 +37,9 @@ pub(crate) enum Command {
     /// Shows it all on this machine: live calls while workers are rolled, killed and frozen.
     #[command(after_long_help = crate::demo::AFTER_HELP)]
     Demo(crate::demo::DemoArgs),
+    /// Runs an edge and a voice worker, for a real number of Twilio and a real key of OpenAI.
+    #[command(after_long_help = crate::dev::AFTER_HELP)]
+    Dev(crate::dev::DevArgs),
     /// Runs the edge until SIGTERM, then until its last call is over.
     Run(RunArgs),
     /// Checks a configuration and prints what is in force, defaults included.

@@ -25,15 +25,14 @@ use tokio::{
 mod callers;
 mod handoffs;
 mod picture;
-mod process;
 mod show;
 mod stage;
 mod verdict;
 
+use crate::process::LogLine;
 use callers::Callers;
 use handoffs::{Clocks, Deed, Handoff};
 use picture::{Moment, Series};
-use process::LogLine;
 use show::{Now, Show, say};
 use stage::Stage;
 use verdict::Verdict;

@@ -10,7 +10,9 @@ use clap::Parser;
 mod cli;
 mod commands;
 mod demo;
+mod dev;
 mod failure;
+mod process;
 
 use cli::{Cli, Command};
 use failure::Failure;
@@ -34,6 +36,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(args) => commands::run::run(&args),
         Command::Demo(args) => commands::demo::demo(args),
+        Command::Dev(args) => commands::dev::dev(args),
         Command::Check(args) => commands::check::check(&args),
         Command::Schema => commands::schema::schema(),
         Command::Completions(args) => commands::completions::completions(&args),

@@ -13,6 +13,12 @@ use crate::{Failure, cli::RunArgs};
 /// Runs the edge until it has drained.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = super::load(&args.config)?;
+    start_logs(&config)?;
+    super::runtime()?.block_on(serve(config))
+}
+
+/// Sets the process up as the configuration says.
+pub(crate) fn start_logs(config: &Config) -> Result<(), Failure> {
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
@@ -20,10 +26,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     logging::init(format, config.log.level.as_str(), io::stderr)
         .map_err(|error| Failure::misconfigured(&error))?;
     raise_open_files();
-    super::runtime()?.block_on(serve(config))
+    Ok(())
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+/// Serves until it has drained, which SIGTERM or SIGINT asks for.
+pub(crate) async fn serve(config: Config) -> Result<(), Failure> {
     let signals = Signals::watch()?;
     let listeners = Listeners::bind(&config).await.map_err(failure)?;
     let (lifecycle, control) = Lifecycle::new();

@@ -19,10 +19,8 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{
-    handoffs::{Deed, Done},
-    process::{LogLine, Process, free_ports, write_file},
-};
+use super::handoffs::{Deed, Done};
+use crate::process::{LogLine, Process, free_ports};
 
 /// Longest wait until a process serves.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -72,8 +70,6 @@ pub(super) struct Stage {
     admin: String,
     /// Where callers connect.
     pub(super) url: String,
-    /// The edge's whole configuration, defaults filled in.
-    pub(super) config: PathBuf,
     /// What was done to the workers, so far.
     pub(super) deeds: Vec<Done>,
 }
@@ -94,7 +90,7 @@ impl Stage {
             &edge_config(callers, admin, worker_ports, model),
         )?;
         let bridge_config = write_file(folder, "bridge.yaml", BRIDGE_CONFIG)?;
-        let edge = Process::start(
+        let edge = Process::start_logged(
             "edge",
             &["run", "--config", &config.to_string_lossy()],
             &[
@@ -122,7 +118,6 @@ impl Stage {
             client: Client::builder(TokioExecutor::new()).build_http(),
             admin: format!("http://127.0.0.1:{admin}"),
             url: format!("ws://127.0.0.1:{callers}/twilio/media"),
-            config,
             deeds: Vec::new(),
         };
         for slot in 0..workers {
@@ -213,7 +208,7 @@ impl Stage {
         self.started += 1;
         let address = slot.address();
         let name = format!("worker-{}-{version}", self.started);
-        slot.process = Some(Process::start(
+        slot.process = Some(Process::start_logged(
             &name,
             &[
                 "bridge",
@@ -263,6 +258,12 @@ impl Stage {
             .map_err(io::Error::other)?;
         serde_json::from_slice(&body.to_bytes()).map_err(io::Error::other)
     }
+}
+
+fn write_file(folder: &Path, name: &str, content: &str) -> io::Result<PathBuf> {
+    let path = folder.join(name);
+    std::fs::write(&path, content)?;
+    Ok(path)
 }
 
 fn edge_config(callers: u16, admin: u16, workers: &[u16], model: std::net::SocketAddr) -> String {

@@ -1,9 +1,9 @@
-//! The demo's child processes: the edge and its workers, started, watched and ended by pid.
+//! Child processes: this very program again, with other arguments; watched and ended by pid.
 
 use std::{
     fs::File,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::Duration,
 };
@@ -21,45 +21,54 @@ const EXIT_WITHIN: Duration = Duration::from_secs(60);
 
 /// A log line of a child, parsed.
 #[derive(Debug)]
-pub(super) struct LogLine {
+pub(crate) struct LogLine {
     /// Which child said it.
-    pub(super) process: String,
+    pub(crate) process: String,
     /// The line: one JSON object.
-    pub(super) line: Value,
+    pub(crate) line: Value,
 }
 
 /// A running child. Killed when dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
     pid: Pid,
 }
 
 impl Process {
-    /// Starts this very program again with other arguments. Its log goes to `NAME.log` in `folder`,
-    /// and each line that is JSON to `lines` as well; when nobody takes them, they wait in the pipe.
-    pub(super) fn start(
+    /// Starts one whose log lines appear on our own standard error.
+    pub(crate) fn start(name: &str, args: &[&str], env: &[(&str, &str)]) -> io::Result<Self> {
+        Self::spawn(name, args, env, Stdio::inherit())
+    }
+
+    /// Starts one whose log goes to `NAME.log` in `folder`, and each line of it that is JSON to
+    /// `lines` as well; when nobody takes them, they wait in the pipe.
+    pub(crate) fn start_logged(
         name: &str,
         args: &[&str],
         env: &[(&str, &str)],
         folder: &Path,
         lines: mpsc::Sender<LogLine>,
     ) -> io::Result<Self> {
-        let program = std::env::current_exe()?;
-        let mut child = Command::new(program)
-            .args(args)
-            .envs(env.iter().copied())
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut process = Self::spawn(name, args, env, Stdio::piped())?;
         let log = File::create(folder.join(format!("{name}.log")))?;
-        if let Some(stderr) = child.stderr.take() {
+        if let Some(stderr) = process.child.stderr.take() {
             tokio::spawn(keep_log(name.to_owned(), stderr, log, lines));
         }
+        Ok(process)
+    }
+
+    fn spawn(name: &str, args: &[&str], env: &[(&str, &str)], log: Stdio) -> io::Result<Self> {
+        let program = std::env::current_exe()?;
+        let child = Command::new(program)
+            .args(args)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()?;
         let pid = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
@@ -72,32 +81,37 @@ impl Process {
         })
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Asks it to end in good order.
-    pub(super) fn terminate(&self) -> io::Result<()> {
+    pub(crate) fn terminate(&self) -> io::Result<()> {
         Ok(kill_process(self.pid, Signal::TERM)?)
     }
 
     /// Ends it without a word.
-    pub(super) fn kill(&self) -> io::Result<()> {
+    pub(crate) fn kill(&self) -> io::Result<()> {
         Ok(kill_process(self.pid, Signal::KILL)?)
     }
 
     /// Freezes it.
-    pub(super) fn freeze(&self) -> io::Result<()> {
+    pub(crate) fn freeze(&self) -> io::Result<()> {
         Ok(kill_process(self.pid, Signal::STOP)?)
     }
 
     /// Lets it go on.
-    pub(super) fn thaw(&self) -> io::Result<()> {
+    pub(crate) fn thaw(&self) -> io::Result<()> {
         Ok(kill_process(self.pid, Signal::CONT)?)
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Waits for its end; says whether that was in good order.
-    pub(super) async fn ended(mut self) -> io::Result<bool> {
+    pub(crate) async fn ended(mut self) -> io::Result<bool> {
         match tokio::time::timeout(EXIT_WITHIN, self.child.wait()).await {
             Ok(status) => Ok(status?.success()),
             Err(_) => Err(io::Error::other(format!(
@@ -132,7 +146,7 @@ async fn keep_log(
 }
 
 /// Ports of this machine that were free a moment ago.
-pub(super) fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+pub(crate) fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     let listeners: Vec<_> = (0..count)
         .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
         .collect::<Result<_, _>>()?;
@@ -140,11 +154,4 @@ pub(super) fn free_ports(count: usize) -> io::Result<Vec<u16>> {
         .iter()
         .map(|listener| Ok(listener.local_addr()?.port()))
         .collect()
-}
-
-/// Writes a file of the demo and says where.
-pub(super) fn write_file(folder: &Path, name: &str, content: &str) -> io::Result<PathBuf> {
-    let path = folder.join(name);
-    std::fs::write(&path, content)?;
-    Ok(path)
 }

@@ -1,0 +1,218 @@
+//! `holdline dev`: an edge and the bridge in one command, for a first real call.
+//!
+//! The worker is a process of its own even here, so that a change of its file can be what it is in
+//! production: a new worker starts, the old one drains, and the call that is on the line goes on.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use clap::Args;
+use holdline_config::Config;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use tracing::{error, info};
+
+use crate::{
+    Failure, commands,
+    process::{Process, free_ports},
+};
+
+/// How often the worker's file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a new worker has to be found by the edge before the old one drains.
+const OVERLAP: Duration = Duration::from_secs(2);
+
+pub(crate) const AFTER_HELP: &str = "\
+Needs in the environment:
+  OPENAI_API_KEY      the model's key; only the edge sees it
+  TWILIO_AUTH_TOKEN   of your Twilio account; checks that callers come from Twilio
+
+Your machine must be reachable from Twilio: a tunnel that ends TLS and passes WebSockets to
+--port will do; its address, with any path, is --public-url.
+
+While it runs, edit the worker's file and save it: a new worker takes over, in mid-call.";
+
+/// Options of `holdline dev`.
+#[derive(Args, Debug)]
+pub(crate) struct DevArgs {
+    /// The URL that Twilio connects to, as it stands in the TwiML: wss://HOST/PATH.
+    #[arg(long, value_name = "URL")]
+    public_url: String,
+    /// Where the edge listens on this machine, without TLS.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The worker's file; without it a receptionist answers.
+    #[arg(long, value_name = "FILE")]
+    bridge: Option<PathBuf>,
+    /// The model.
+    #[arg(long, default_value = "gpt-realtime-2.1")]
+    model: String,
+    /// Where the model's service is.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "wss://api.openai.com/v1/realtime"
+    )]
+    model_url: String,
+}
+
+/// Runs the edge here and the worker beside it, until SIGINT or SIGTERM and the last call is over.
+pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let bridge = match &args.bridge {
+        Some(file) => file.clone(),
+        None => default_bridge(&folder)?,
+    };
+    let ports = free_ports(3)?;
+    let text = edge_config(&args, &ports)?;
+    let config = Config::parse(&text, "holdline dev").map_err(|errors| commands::said(&errors))?;
+    commands::run::start_logs(&config)?;
+    let worker = DevWorker::start(bridge, [ports[0], ports[1]])?;
+    explain(&args, &worker.file, ports[2]);
+    let rolling = tokio::spawn(worker.roll_on_change());
+    let served = commands::run::serve(config).await;
+    rolling.abort();
+    served
+}
+
+/// What to paste where.
+fn explain(args: &DevArgs, bridge: &Path, admin: u16) {
+    let url = &args.public_url;
+    info!(
+        "give your number this TwiML: <Response><Connect><Stream url=\"{url}\"/></Connect></Response>"
+    );
+    info!(
+        "edit {} while a call is on the line: a new worker takes over",
+        bridge.display()
+    );
+    info!("see the calls: http://127.0.0.1:{admin}/sessions");
+}
+
+/// The worker, which is replaced when its file changes.
+struct DevWorker {
+    file: PathBuf,
+    ports: [u16; 2],
+    number: usize,
+    process: Process,
+}
+
+impl DevWorker {
+    fn start(file: PathBuf, ports: [u16; 2]) -> io::Result<Self> {
+        let process = start_worker(&file, ports[0], 1)?;
+        Ok(Self {
+            file,
+            ports,
+            number: 1,
+            process,
+        })
+    }
+
+    async fn roll_on_change(mut self) {
+        let mut seen = changed(&self.file);
+        loop {
+            sleep(LOOK_EVERY).await;
+            let now = changed(&self.file);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            if let Err(error) = self.roll().await {
+                error!(%error, "the new worker could not be started; the old one goes on");
+            }
+        }
+    }
+
+    async fn roll(&mut self) -> io::Result<()> {
+        let number = self.number + 1;
+        let mut next = start_worker(&self.file, self.ports[(number - 1) % 2], number)?;
+        sleep(OVERLAP).await;
+        if next.has_ended()? {
+            return Err(io::Error::other("it ended at once: its file is wrong"));
+        }
+        self.number = number;
+        let old = std::mem::replace(&mut self.process, next);
+        old.terminate()?;
+        old.ended().await?;
+        info!(version = number, "the new worker has taken over");
+        Ok(())
+    }
+}
+
+fn start_worker(file: &Path, port: u16, number: usize) -> io::Result<Process> {
+    Process::start(
+        &format!("worker {number}"),
+        &[
+            "bridge",
+            "--config",
+            &file.to_string_lossy(),
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--version-label",
+            &format!("dev-{number}"),
+            "--log-format",
+            "text",
+        ],
+        &[],
+    )
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|data| data.modified()).ok()
+}
+
+fn default_bridge(folder: &TempDir) -> io::Result<PathBuf> {
+    let path = folder.path().join("bridge.yaml");
+    let text = "\
+instructions: You are a friendly receptionist. This is a phone call: be brief.
+greeting:
+  instructions: Greet the caller and ask how you can help.
+";
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+fn edge_config(args: &DevArgs, ports: &[u16]) -> Result<String, Failure> {
+    let path = args
+        .public_url
+        .strip_prefix("wss://")
+        .and_then(|rest| rest.find('/').map(|slash| &rest[slash..]))
+        .ok_or_else(|| {
+            Failure::Misconfigured(
+                "--public-url must be wss://HOST/PATH, for example wss://example.com/twilio"
+                    .to_owned(),
+            )
+        })?;
+    let (first, second, admin) = (ports[0], ports[1], ports[2]);
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    Ok(format!(
+        "listeners:\n\
+         \x20 - name: twilio\n\
+         \x20   address: \"0.0.0.0:{}\"\n\
+         \x20   routes:\n\
+         \x20     - path: {}\n\
+         \x20       profile: twilio\n\
+         \x20       signature:\n\
+         \x20         public_url: {}\n\
+         \x20         auth_token: {{env: TWILIO_AUTH_TOKEN}}\n\
+         \x20       legs:\n\
+         \x20         - {{name: model, upstream: openai}}\n\
+         \x20       workers: default\n\
+         upstreams:\n\
+         \x20 openai:\n\
+         \x20   profile: openai-realtime\n\
+         \x20   url: {}\n\
+         \x20   api_key: {{env: OPENAI_API_KEY}}\n\
+         workers:\n\
+         \x20 default:\n\
+         \x20   discovery: {{static: {{addresses: [\"127.0.0.1:{first}\", \"127.0.0.1:{second}\"]}}}}\n\
+         admin: {{address: \"127.0.0.1:{admin}\"}}\n\
+         log: {{format: text, level: info}}\n",
+        args.port,
+        quoted(path),
+        quoted(&args.public_url),
+        quoted(&format!("{}?model={}", args.model_url, args.model)),
+    ))
+}
