@@ -10,12 +10,16 @@ mod engine {
     mod commits;
     mod endings;
     mod handoffs;
+    mod ledger;
     mod leg_io;
     mod logs;
     mod losses;
     mod poison;
+    mod random;
     mod refusals;
     mod rig;
+    mod schedule;
     mod snapshots;
     mod timers;
+    mod world;
 }

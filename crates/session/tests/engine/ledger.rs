@@ -1,0 +1,547 @@
+//! A plain model of what a session promises, kept by someone who sees only what goes in and out.
+//!
+//! It knows every input that ever happened, in order, which of them which attachment has received,
+//! what the applied commits cover, and what all of that makes of state, timers and legs. It shares
+//! nothing with the engine but the vocabulary. Where the engine is free to choose a moment (a leg
+//! that is closed for being late), it is believed and the moment is checked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use holdline_session::{
+    Class, Commit, EndReason, Event, Fault, FromWorker, Gap, Incarnation, InputKind, LegName,
+    LegRef, Limits, Notice, Output, Report, Session, Time,
+};
+
+mod commit;
+mod deliver;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    Connecting,
+    Open,
+    Closing,
+    Awaited,
+}
+
+#[derive(Clone, Debug)]
+struct Leg {
+    incarnation: u32,
+    phase: Phase,
+    /// Since when it is in this phase.
+    since: Time,
+    stopped: bool,
+    unwritten: VecDeque<u64>,
+}
+
+impl Leg {
+    fn takes_frames(&self) -> bool {
+        matches!(self.phase, Phase::Connecting | Phase::Open)
+    }
+}
+
+/// One seq.
+#[derive(Clone, Debug)]
+struct Slot {
+    at: Time,
+    /// The step in which it came: one of what that step brought.
+    step: usize,
+    /// Known at once for what an event brought, else once it was delivered.
+    kind: Option<InputKind>,
+    is_media: bool,
+    is_dropped: bool,
+}
+
+impl Slot {
+    fn bytes(&self) -> u64 {
+        match &self.kind {
+            Some(InputKind::Frame { payload, .. }) if !self.is_dropped => payload.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// The attachment in force, as its worker sees it.
+#[derive(Clone, Debug)]
+struct At {
+    epoch: u64,
+    /// The seq that has to come next.
+    next: u64,
+    /// Seqs that it received as they were, not as a gap.
+    received: BTreeSet<u64>,
+    /// Inputs beyond the last commit, with their payload bytes.
+    outstanding: VecDeque<(u64, u64)>,
+    waiting_since: Time,
+    release_asked: bool,
+}
+
+/// What one event is expected to bring into the log.
+#[derive(Default)]
+struct Step {
+    /// What the event itself brings; it comes first.
+    first: Option<(InputKind, bool)>,
+    must: Vec<InputKind>,
+    may: Vec<InputKind>,
+    closes: Vec<LegRef>,
+    sends: Vec<(LegRef, Bytes)>,
+    dials: Vec<LegRef>,
+    lost: Vec<u64>,
+    caller_closed: bool,
+}
+
+pub(crate) struct Ledger {
+    limits: Limits,
+    slots: Vec<Slot>,
+    groups: Vec<Vec<InputKind>>,
+    committed: u64,
+    state: BTreeMap<String, Bytes>,
+    schema: u32,
+    timers: BTreeMap<String, (Time, u64)>,
+    /// Fires that are not committed: tag and name.
+    fired: BTreeMap<u64, String>,
+    stale: BTreeSet<u64>,
+    legs: BTreeMap<String, Leg>,
+    incarnations: BTreeMap<String, u32>,
+    at: Option<At>,
+    last_epoch: u64,
+    unattached_since: Time,
+    ending: Option<EndReason>,
+    is_closed: bool,
+    is_finished: bool,
+    end_lost: u64,
+    pending: Option<Commit>,
+    refusal_due: bool,
+    commits: u64,
+    media_dropped: u64,
+    media_lost: u64,
+    /// The position at each loss.
+    losses: Vec<u64>,
+    step: Step,
+}
+
+impl Ledger {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            slots: Vec::new(),
+            groups: Vec::new(),
+            committed: 0,
+            state: BTreeMap::new(),
+            schema: 0,
+            timers: BTreeMap::new(),
+            fired: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            legs: BTreeMap::new(),
+            incarnations: BTreeMap::new(),
+            at: None,
+            last_epoch: 0,
+            unattached_since: Time(0),
+            ending: None,
+            is_closed: false,
+            is_finished: false,
+            end_lost: 0,
+            pending: None,
+            refusal_due: false,
+            commits: 0,
+            media_dropped: 0,
+            media_lost: 0,
+            losses: Vec::new(),
+            step: Step::default(),
+        }
+    }
+
+    /// A session begins: its caller is there, its model is being dialled.
+    pub(crate) fn begin(&mut self, session: &Session, now: Time, out: &[Output]) {
+        self.unattached_since = now;
+        let caller = self.add_leg("caller", Phase::Open, now);
+        self.add_leg("model", Phase::Connecting, now);
+        let attributes = BTreeMap::new();
+        let opened = InputKind::LegOpened {
+            leg: caller,
+            attributes,
+        };
+        self.step.first = Some((opened, false));
+        self.after(session, now, out);
+    }
+
+    /// Notes what an event is about to bring.
+    pub(crate) fn before(&mut self, now: Time, event: &Event) {
+        self.step = Step::default();
+        let first = match event {
+            Event::Frame { leg, frame } => {
+                let is_caller = leg.name.is_caller();
+                let present = self.present(leg);
+                let open = present.filter(|leg| leg.phase == Phase::Open);
+                open.map(|present| {
+                    present.stopped |= frame.class == Class::Stop;
+                    let is_media = is_caller && matches!(frame.class, Class::Media { .. });
+                    let (leg, payload) = (leg.clone(), frame.payload.clone());
+                    (InputKind::Frame { leg, payload }, is_media)
+                })
+            }
+            Event::LegOpened { leg, attributes } => self.present(leg).map(|present| {
+                present.phase = Phase::Open;
+                let (leg, attributes) = (leg.clone(), attributes.clone());
+                (InputKind::LegOpened { leg, attributes }, false)
+            }),
+            Event::LegClosed { leg, close } => self.closes(now, leg, close.fault).map(|unsent| {
+                let (leg, close, unsent_frames) = (leg.clone(), close.clone(), unsent);
+                (
+                    InputKind::LegClosed {
+                        leg,
+                        close,
+                        unsent_frames,
+                    },
+                    false,
+                )
+            }),
+            Event::LegWritten { leg, frames, .. } => {
+                if let Some(present) = self.present(leg) {
+                    present.unwritten.drain(..usize::try_from(*frames).unwrap());
+                }
+                None
+            }
+            Event::CallerReplaced { .. } => self.caller_returns(now).map(|kind| (kind, false)),
+            Event::DeadlineNear { remaining } => {
+                let remaining = *remaining;
+                let notice = InputKind::Notice(Notice::Deadline { remaining });
+                (!self.is_closed).then_some((notice, false))
+            }
+            Event::FromWorker {
+                epoch,
+                message: FromWorker::Commit(commit),
+            } => {
+                let is_current = self.current() == Some(epoch.0);
+                if is_current && !self.refusal_due {
+                    self.pending = Some(commit.clone());
+                }
+                None
+            }
+            _ => None,
+        };
+        self.step.first = first;
+    }
+
+    /// Checks all that one step did.
+    pub(crate) fn after(&mut self, session: &Session, now: Time, out: &[Output]) {
+        let reported = out.iter().find_map(|output| match output {
+            Output::Report(Report::Ending { reason, .. }) => Some(*reason),
+            _ => None,
+        });
+        assert!(
+            reported.is_none() || self.ending.is_none(),
+            "a session ends once"
+        );
+        self.fire_timers(now, reported.is_some());
+        self.writes_time_out(now, out);
+        self.legs_vanish(session, now);
+        let by_commit = matches!(reported, Some(EndReason::Worker)) && !self.step.caller_closed
+            || reported == Some(EndReason::LogOverflow) && overflowed_last(out);
+        if let Some(reason) = reported.filter(|_| !by_commit) {
+            self.end(now, reason);
+        }
+        self.drops(session, now, out);
+        self.applies(session, now);
+        if let Some(reason) = reported {
+            self.check_reason(now, reason);
+            self.end(now, reason);
+        }
+        self.appends(session, now, out);
+        self.drops(session, now, out);
+        self.outputs(session, now, out);
+        self.compare(session, now);
+    }
+
+    /// The session went on in another process: every epoch so far is of the past.
+    pub(crate) fn restored(&mut self) {
+        self.at = None;
+        self.pending = None;
+    }
+
+    pub(crate) fn expect_refusal(&mut self) {
+        self.refusal_due = true;
+    }
+
+    pub(crate) fn current(&self) -> Option<u64> {
+        self.at.as_ref().map(|at| at.epoch)
+    }
+
+    pub(crate) fn ending(&self) -> Option<EndReason> {
+        self.ending
+    }
+
+    pub(crate) fn release_asked(&self) -> bool {
+        self.at.as_ref().is_some_and(|at| at.release_asked)
+    }
+
+    /// What is committed, and what the worker in force has received.
+    pub(crate) fn position(&self) -> (u64, u64) {
+        let delivered = self.at.as_ref().map_or(self.committed, |at| at.next - 1);
+        (self.committed, delivered)
+    }
+
+    pub(crate) fn phase(&self, leg: &str) -> Option<Phase> {
+        self.legs.get(leg).map(|leg| leg.phase)
+    }
+
+    pub(crate) fn leg_ref(&self, name: &str) -> Option<LegRef> {
+        let leg = self.legs.get(name)?;
+        Some(LegRef::new(name, leg.incarnation))
+    }
+
+    /// Sizes of the oldest unwritten frames.
+    pub(crate) fn unwritten(&self, name: &str, most: usize) -> Vec<u64> {
+        let leg = &self.legs[name];
+        leg.unwritten.iter().take(most).copied().collect()
+    }
+
+    pub(crate) fn assert_all_done(&self) {
+        assert_eq!(
+            self.committed,
+            self.slots.len() as u64,
+            "in a kind world all gets done"
+        );
+    }
+
+    pub(crate) fn assert_closed(&self, session: &Session) {
+        assert!(self.is_finished && self.is_closed);
+        let account = session.account();
+        assert_eq!(account.media_dropped, self.media_dropped);
+        assert_eq!(account.media_lost, self.media_lost);
+        assert_eq!(account.end_lost, self.end_lost);
+        assert_eq!(self.committed + self.end_lost, self.slots.len() as u64);
+    }
+
+    fn add_leg(&mut self, name: &str, phase: Phase, now: Time) -> LegRef {
+        let incarnation = self.incarnations.entry(name.to_owned()).or_default();
+        *incarnation += 1;
+        let leg = Leg {
+            incarnation: *incarnation,
+            phase,
+            since: now,
+            stopped: false,
+            unwritten: VecDeque::new(),
+        };
+        let leg_ref = LegRef::new(name, *incarnation);
+        self.legs.insert(name.to_owned(), leg);
+        leg_ref
+    }
+
+    fn present(&mut self, leg: &LegRef) -> Option<&mut Leg> {
+        let present = self.legs.get_mut(leg.name.as_str())?;
+        (Incarnation(present.incarnation) == leg.incarnation).then_some(present)
+    }
+
+    /// A leg's socket is gone; says what it leaves unwritten, where that is news.
+    fn closes(&mut self, now: Time, leg: &LegRef, fault: Fault) -> Option<u64> {
+        let running = self.ending.is_none();
+        let present = self.present(leg)?;
+        if present.phase == Phase::Awaited {
+            return None;
+        }
+        let unsent = present.unwritten.len() as u64;
+        let may_return = leg.name.is_caller()
+            && running
+            && present.phase == Phase::Open
+            && fault == Fault::Network
+            && !present.stopped;
+        if may_return {
+            present.phase = Phase::Awaited;
+            present.since = now;
+            present.unwritten.clear();
+        } else {
+            self.step.caller_closed |= leg.name.is_caller();
+            self.legs.remove(leg.name.as_str());
+        }
+        Some(unsent)
+    }
+
+    fn caller_returns(&mut self, now: Time) -> Option<InputKind> {
+        let old = self
+            .leg_ref(LegName::CALLER)
+            .filter(|_| self.ending.is_none())?;
+        let leg = self.legs.remove(LegName::CALLER)?;
+        if leg.phase != Phase::Awaited {
+            self.step.closes.push(old.clone());
+        }
+        let new = self.add_leg(LegName::CALLER, Phase::Open, now);
+        Some(InputKind::LegReplaced {
+            name: old.name,
+            old: old.incarnation,
+            new: new.incarnation,
+            attributes: BTreeMap::new(),
+            unsent_frames: leg.unwritten.len() as u64,
+        })
+    }
+
+    fn fire_timers(&mut self, now: Time, ends: bool) {
+        let due: Vec<_> = self
+            .timers
+            .extract_if(.., |_, (due, _)| *due <= now)
+            .collect();
+        for (name, (_, tag)) in due {
+            self.fired.insert(tag, name.clone());
+            let stale = false;
+            let kind = InputKind::TimerFired { name, tag, stale };
+            let list = if ends {
+                &mut self.step.may
+            } else {
+                &mut self.step.must
+            };
+            list.push(kind);
+        }
+    }
+
+    fn writes_time_out(&mut self, now: Time, out: &[Output]) {
+        let high = self.limits.leg_high;
+        for output in out {
+            if let Output::Report(Report::WriteTimeout { leg }) = output
+                && let Some(present) = self.present(leg).filter(|leg| leg.takes_frames())
+            {
+                assert!(present.unwritten.iter().sum::<u64>() > high);
+                present.phase = Phase::Closing;
+                present.since = now;
+                self.step.closes.push(leg.clone());
+            }
+        }
+    }
+
+    /// Legs that the engine no longer waits for.
+    fn legs_vanish(&mut self, session: &Session, now: Time) {
+        let stand: Vec<_> = session
+            .view(now)
+            .legs
+            .into_iter()
+            .map(|leg| (leg.name.as_str().to_owned(), leg.incarnation.0))
+            .collect();
+        let gone: Vec<_> = self
+            .legs
+            .extract_if(.., |name, leg| {
+                // An awaited caller has no socket: it goes with the end of the session.
+                leg.phase != Phase::Awaited && !stand.contains(&(name.clone(), leg.incarnation))
+            })
+            .collect();
+        for (name, leg) in gone {
+            let waited = now.since(leg.since);
+            match leg.phase {
+                Phase::Closing => {
+                    assert!(waited >= self.limits.close_timeout, "it still had time");
+                    self.step.caller_closed |= name == LegName::CALLER;
+                    self.step.must.push(InputKind::LegClosed {
+                        leg: LegRef::new(&name, leg.incarnation),
+                        close: any_close(),
+                        unsent_frames: leg.unwritten.len() as u64,
+                    });
+                }
+                _ => panic!("{name} vanished"),
+            }
+        }
+    }
+
+    /// The end begins: every leg is closed, no timer fires any more.
+    fn end(&mut self, now: Time, reason: EndReason) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(reason);
+        self.timers.clear();
+        let awaited = self
+            .legs
+            .extract_if(.., |_, leg| leg.phase == Phase::Awaited)
+            .next();
+        if let Some((_, caller)) = awaited
+            && reason == EndReason::CallerLost
+        {
+            assert!(now.since(caller.since) >= self.limits.resume_window);
+        }
+        for (name, leg) in &mut self.legs {
+            if leg.takes_frames() {
+                leg.phase = Phase::Closing;
+                leg.since = now;
+                self.step.closes.push(LegRef::new(name, leg.incarnation));
+            }
+        }
+    }
+
+    fn check_reason(&self, now: Time, reason: EndReason) {
+        match reason {
+            EndReason::Poisoned => {
+                let limit = self.limits.poison_limit as usize - 1;
+                // The last loss is reported in this very step.
+                let before = self.losses.iter().rev().take(limit);
+                assert_eq!(before.filter(|at| **at == self.committed).count(), limit);
+            }
+            EndReason::GaveUp => {
+                assert!(self.at.is_none());
+                assert!(now.since(self.unattached_since) >= self.limits.give_up);
+            }
+            EndReason::LogOverflow => {
+                let mut kept = self
+                    .slots
+                    .iter()
+                    .skip(usize::try_from(self.committed).unwrap());
+                assert!(!kept.any(|slot| slot.is_media && !slot.is_dropped));
+            }
+            _ => {}
+        }
+    }
+
+    /// What the session says of itself is what the ledger says of it.
+    fn compare(&self, session: &Session, now: Time) {
+        let view = session.view(now);
+        assert_eq!(view.committed.0, self.committed);
+        let kept = &self.slots[usize::try_from(self.committed).unwrap()..];
+        let frames = kept.iter().filter(|slot| !slot.is_dropped).count();
+        assert_eq!(view.log_frames as usize, frames);
+        assert_eq!(view.log_bytes, kept.iter().map(Slot::bytes).sum::<u64>());
+        let state = self
+            .state
+            .iter()
+            .map(|(key, value)| (key.clone(), value.len()));
+        assert_eq!(view.state, state.collect::<Vec<_>>());
+        let timers: Vec<_> = view.timers.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(timers, self.timers.keys().cloned().collect::<Vec<_>>());
+        let unwritten = self
+            .legs
+            .values()
+            .map(|leg| leg.unwritten.iter().sum::<u64>());
+        assert_eq!(view.unwritten_bytes, unwritten.collect::<Vec<_>>());
+        assert_eq!(
+            view.attachment.map(|at| at.epoch.0),
+            self.current().filter(|_| !self.is_finished)
+        );
+        assert_eq!(view.ending, self.ending);
+    }
+}
+
+/// Stands for a close whose words do not matter.
+fn any_close() -> holdline_session::Close {
+    holdline_session::Close {
+        code: 0,
+        reason: String::new(),
+        fault: Fault::None,
+        dial_failed: false,
+    }
+}
+
+/// Whether the log overflowed by what a commit's commands brought into it.
+fn overflowed_last(out: &[Output]) -> bool {
+    let ending = out
+        .iter()
+        .position(|output| matches!(output, Output::Report(Report::Ending { .. })));
+    let commit = out.iter().position(|output| {
+        matches!(
+            output,
+            Output::Send { .. } | Output::Report(Report::CommandDropped { .. })
+        )
+    });
+    matches!((commit, ending), (Some(commit), Some(ending)) if commit < ending)
+}
+
+fn gaps(out: &[Output], pick: impl Fn(&Report) -> Option<&Gap>) -> Vec<Gap> {
+    let reports = out.iter().filter_map(|output| match output {
+        Output::Report(report) => pick(report).cloned(),
+        _ => None,
+    });
+    reports.collect()
+}
