@@ -54,6 +54,8 @@ pub(crate) struct Identity {
     /// The settings that the model was told.
     pub(crate) settings: u64,
     pub(crate) greeted: bool,
+    /// Whether the caller has hung up or their socket is lost: nobody is there to talk to.
+    pub(crate) away: bool,
     /// Whether the caller's socket was lost while they were being told something.
     pub(crate) cut_off: bool,
 }

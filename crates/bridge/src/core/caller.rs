@@ -50,14 +50,18 @@ impl Step<'_> {
                 self.state.playback.echoed(self.now, &mark.name);
             }
             CallerEvent::Dtmf { dtmf } => self.key_pressed(&dtmf.digit),
-            // `stop` needs no answer here: the edge ends the session.
-            CallerEvent::Connected {} | CallerEvent::Stop {} | CallerEvent::Unknown => {}
+            // The edge ends the session, unless the call comes back on another stream.
+            CallerEvent::Stop {} => self.state.call.away = true,
+            CallerEvent::Connected {} | CallerEvent::Unknown => {}
         }
     }
 
     /// One piece of the caller's audio: the path of fifty messages a second.
     fn caller_media(&mut self, media: &Media<'_>) {
         let bytes = wire::decoded_len(&media.payload);
+        if self.state.call.away {
+            self.caller_is_back();
+        }
         let missing = self.state.clock.media(self.now, media.timestamp_ms, bytes);
         self.fill_gap(missing);
         if !self.state.link.is_there() {
@@ -99,6 +103,7 @@ impl Step<'_> {
     pub(super) fn caller_replaced(&mut self, stream: Option<StreamSid>) {
         self.state.clock.restart(self.now);
         self.forget_playback();
+        self.caller_is_back();
         if let Some(stream) = stream {
             self.state.call.stream = Some(stream);
         }
@@ -109,6 +114,14 @@ impl Step<'_> {
 
     pub(super) fn caller_lost(&mut self) {
         self.forget_playback();
+        self.state.call.away = true;
+    }
+
+    /// Somebody is there to talk to; a model that was lost meanwhile was not missed until now.
+    fn caller_is_back(&mut self) {
+        if std::mem::take(&mut self.state.call.away) {
+            self.reopen();
+        }
     }
 
     /// The stream names itself.

@@ -96,6 +96,12 @@ impl Step<'_> {
             return;
         }
         self.state.link.incarnation = closed.incarnation;
+        if self.state.call.away {
+            // The edge closes it when a call is over.
+            self.note_debts();
+            self.state.link.phase = Phase::Waiting;
+            return;
+        }
         self.note(Note::ModelLost {
             code: closed.code,
             reason: closed.reason.to_owned(),
@@ -145,8 +151,16 @@ impl Step<'_> {
         self.lost();
     }
 
+    /// Opens the leg where none is there or on its way.
+    pub(super) fn reopen(&mut self) {
+        if self.state.link.phase == Phase::Waiting {
+            self.open();
+        }
+    }
+
     pub(super) fn model_timer(&mut self) {
         match self.state.link.phase {
+            Phase::Waiting if self.state.call.away => {}
             Phase::Waiting => self.open(),
             Phase::Setup => self.replace_model("it did not confirm its settings in time"),
             Phase::New | Phase::Ready | Phase::Over => {}

@@ -238,3 +238,33 @@ fn a_response_that_failed_is_asked_for_again_after_a_while() {
     world.put(6_100, &Input::Fired(Timer::Reply));
     assert_eq!(world.model_types(), ["response.create"]);
 }
+
+#[test]
+fn the_model_of_a_call_that_is_over_is_not_opened_again() {
+    let mut world = World::answering();
+    world.caller(9_000, &json!({"event": "stop", "streamSid": "MZ5f"}));
+    world.put(9_001, &Input::ModelClosed(1, 1_000));
+    assert!(
+        world
+            .actions
+            .iter()
+            .all(|action| matches!(action, crate::core::Action::CancelTimer(_)))
+    );
+}
+
+#[test]
+fn a_model_that_was_lost_while_the_caller_was_is_opened_when_they_are_back() {
+    let mut world = World::answering();
+    world.put(9_000, &Input::CallerLost);
+    world.put(9_500, &Input::ModelClosed(1, 1_006));
+    assert!(!world.opened());
+    world.put(12_000, &Input::CallerReplaced("MZnew"));
+    assert!(world.opened());
+    world.model(12_300, &updated());
+    world.model(12_301, &updated());
+    assert_eq!(
+        world.model_types(),
+        ["response.create"],
+        "they were cut off"
+    );
+}
