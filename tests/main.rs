@@ -3,5 +3,8 @@
 
 mod command_line;
 mod edge_pause;
+mod stage;
+mod streamdouble;
 mod support;
+mod voice_call;
 mod worker_loss;

@@ -6,9 +6,11 @@ use tokio::time::timeout;
 
 mod caller;
 mod process;
+mod tools;
 
 pub(crate) use caller::Caller;
 pub(crate) use process::{EdgeProcess, WorkerProcess, holdline};
+pub(crate) use tools::{tool, workspace};
 
 /// Nothing in these tests takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,129 @@
+//! A process of the binary under test, with all that it says.
+
+use std::{net::SocketAddr, process::Stdio, sync::Arc};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::Child,
+    sync::watch,
+};
+
+use crate::support::{holdline, soon};
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// SIGKILL: from one instruction to the next.
+    Kill,
+    /// SIGTERM, which must lead to exit status 0.
+    Terminate,
+}
+
+/// A child; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    /// All lines of standard output and standard error so far.
+    said: watch::Receiver<Vec<String>>,
+}
+
+impl Running {
+    pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = holdline()
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (keep, said) = watch::channel(Vec::new());
+        let keep = Arc::new(keep);
+        tokio::spawn(listen(child.stdout.take().unwrap(), Arc::clone(&keep)));
+        tokio::spawn(listen(child.stderr.take().unwrap(), keep));
+        Self { child, said }
+    }
+
+    /// Everything it said.
+    pub(crate) fn said(&self) -> String {
+        self.said.borrow().join("\n")
+    }
+
+    /// The first line of the log like this, waited for if need be.
+    pub(crate) async fn logged(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut said = self.said.clone();
+        let mut read = 0;
+        let reading = async {
+            loop {
+                let (found, so_far) = {
+                    let lines = said.borrow_and_update();
+                    let parsed = lines[read..]
+                        .iter()
+                        .filter_map(|line| serde_json::from_str(line).ok());
+                    (parsed.into_iter().find(&wanted), lines.len())
+                };
+                if let Some(line) = found {
+                    return line;
+                }
+                read = so_far;
+                if said.changed().await.is_err() {
+                    panic!("the log ended without {what}:\n{}", self.said());
+                }
+            }
+        };
+        soon(what, reading).await
+    }
+
+    /// The first line of the log with this message.
+    pub(crate) async fn told(&self, message: &str) -> Value {
+        let what = format!("`{message}` in the log");
+        self.logged(&what, |line| line["message"] == message).await
+    }
+
+    /// How many lines of the log have this message.
+    pub(crate) fn count(&self, message: &str) -> usize {
+        let lines = self.said.borrow();
+        let parsed = lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        parsed.filter(|line| line["message"] == message).count()
+    }
+
+    /// The address of one of the edge's listeners.
+    pub(crate) async fn listening(&self, listener: &str) -> SocketAddr {
+        let wanted = |line: &Value| line["message"] == "listening" && line["listener"] == *listener;
+        let line = self.logged("an address in the log", wanted).await;
+        line["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Sends the signal; the end comes when it comes.
+    pub(crate) fn signal(&self, ending: Ending) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let signal = match ending {
+            Ending::Kill => Signal::KILL,
+            Ending::Terminate => Signal::TERM,
+        };
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Ends it and waits for its end.
+    pub(crate) async fn end(&mut self, ending: Ending) {
+        self.signal(ending);
+        self.ended(ending).await;
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self, ending: Ending) {
+        let status = soon("a process to end", self.child.wait()).await.unwrap();
+        let good = status.success() == (ending == Ending::Terminate);
+        assert!(good, "{status} after {ending:?}:\n{}", self.said());
+    }
+}
+
+async fn listen(stream: impl AsyncRead + Unpin, keep: Arc<watch::Sender<Vec<String>>>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        keep.send_modify(|said| said.push(line));
+    }
+}
