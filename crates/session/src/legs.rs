@@ -239,3 +239,40 @@ fn reference(name: &LegName, leg: &Leg) -> LegRef {
         incarnation: leg.incarnation,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leg_stalls_from_its_high_mark_until_anything_is_written() {
+        let limits = Limits {
+            leg_high: 10,
+            write_timeout: Duration::from_micros(100),
+            ..Limits::default()
+        };
+        let mut leg = Leg::new(Incarnation(1), Phase::Open, Attributes::new());
+        leg.sent(Time(1), 10, &limits);
+        assert_eq!(leg.deadline(&limits), None, "at the mark is not over it");
+        leg.sent(Time(2), 5, &limits);
+        leg.sent(Time(50), 5, &limits);
+        assert_eq!(leg.deadline(&limits), Some(Time(102)));
+        leg.written(Time(60), 1, 1, &limits);
+        assert_eq!(leg.deadline(&limits), Some(Time(160)));
+        leg.written(Time(70), 9, 99, &limits);
+        assert_eq!((leg.unwritten_frames(), leg.unwritten_bytes()), (0, 0));
+        assert_eq!(leg.deadline(&limits), None);
+    }
+
+    #[test]
+    fn a_name_counts_its_openings_over_the_whole_session() {
+        let mut legs = Legs::default();
+        let name = LegName::new("model");
+        for opening in 1..4 {
+            let leg = legs.add(&name, Phase::Open, Attributes::new());
+            assert_eq!(leg.incarnation, Incarnation(opening));
+            legs.remove(&name);
+        }
+        assert!(legs.is_empty());
+    }
+}

@@ -335,3 +335,83 @@ fn detach(kind: &mut InputKind) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::LegRef;
+
+    fn media(size: usize) -> InputKind {
+        InputKind::Frame {
+            leg: LegRef::new(LegName::CALLER, 1),
+            payload: Payload::Binary(Bytes::from(vec![0; size])),
+        }
+    }
+
+    fn filled(sizes: impl IntoIterator<Item = usize>) -> Log {
+        let mut log = Log::default();
+        for size in sizes {
+            log.append(Time(0), media(size), Some(20));
+        }
+        log
+    }
+
+    #[test]
+    fn the_parts_of_a_split_gap_sum_up_to_the_whole() {
+        let limits = Limits {
+            log_frames: 1,
+            ..Limits::default()
+        };
+        for through in 1..=7 {
+            let mut log = filled([1, 10, 100, 7, 3, 0, 5]);
+            let mut dropped = Vec::new();
+            let room = log.make_room(&limits, Time(0), Seq(0), Epoch(0), &mut dropped);
+            assert_eq!(room, Ok(()));
+            let mut lost = log.commit(Seq(through), Epoch(1)).lost;
+            lost.extend(log.commit(Seq(7), Epoch(1)).lost);
+            let sum =
+                |pick: fn(&GapSize) -> u64| lost.iter().map(|gap| pick(&gap.size)).sum::<u64>();
+            assert_eq!(sum(|size| size.frames), 7);
+            assert_eq!(sum(|size| size.bytes), 126);
+            assert_eq!(sum(|size| size.media_ms), 140);
+            assert_eq!(log.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_deep_log_does_not_pin_the_buffers_that_its_frames_were_read_into() {
+        let mut log = filled([1; DETACH_FROM]);
+        let buffer = Bytes::from(vec![0; 8_192]);
+        let kind = InputKind::Frame {
+            leg: LegRef::new(LegName::CALLER, 1),
+            payload: Payload::Binary(buffer.slice(..4)),
+        };
+        log.append(Time(0), kind, Some(20));
+        assert!(buffer.is_unique());
+    }
+
+    #[test]
+    fn a_log_that_contradicts_itself_is_noticed() {
+        let mut hole = filled([1, 2, 3]);
+        hole.entries.remove(1);
+        let mut short = filled([1, 2, 3]);
+        short.entries.pop_back();
+        let mut heavy = filled([1, 2, 3]);
+        heavy.bytes += 1;
+        for log in [hole, short, heavy] {
+            assert!(log.check().is_err());
+        }
+        assert_eq!(filled([1, 2, 3]).check(), Ok(()));
+    }
+
+    #[test]
+    fn only_media_can_be_dropped_as_the_newest() {
+        let mut log = filled([4]);
+        assert_eq!(log.drop_newest().unwrap().size.bytes, 4);
+        assert_eq!(log.drop_newest(), None);
+        assert_eq!(Log::default().drop_newest(), None);
+        assert_eq!((log.bytes(), log.frames()), (0, 0));
+    }
+}

@@ -145,3 +145,57 @@ fn check_entry(key: &str, value: &Bytes, limits: &Limits) -> Result<(), Refusal>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            state_bytes: 40,
+            state_keys: 3,
+            ..Limits::default()
+        }
+    }
+
+    fn commits() -> impl Strategy<Value = Commit> {
+        let put = vec(("[a-e]{1,2}", vec(any::<u8>(), 0..20)), 0..4);
+        let delete = vec("[a-e]{1,2}", 0..3);
+        (put, delete, any::<bool>()).prop_map(|(put, delete, replace_state)| Commit {
+            put: put
+                .into_iter()
+                .map(|(key, value)| (key, Bytes::from(value)))
+                .collect(),
+            delete,
+            replace_state,
+            schema: 1,
+            ..Commit::default()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// `check` foresees exactly what `apply` would do.
+        #[test]
+        fn a_commit_passes_exactly_if_the_state_after_it_is_within_its_limits(
+            commits in vec(commits(), 1..12),
+        ) {
+            let (limits, mut state) = (limits(), State::default());
+            for mut commit in commits {
+                let verdict = state.check(&commit, &limits);
+                let mut after = state.clone();
+                after.apply(&mut commit);
+                prop_assert_eq!(after.check_sizes(), Ok(()));
+                let fits = after.bytes <= limits.state_bytes
+                    && after.entries.len() <= limits.state_keys as usize;
+                prop_assert_eq!(verdict.is_ok(), fits);
+                if fits {
+                    state = after;
+                }
+            }
+        }
+    }
+}

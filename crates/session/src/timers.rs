@@ -61,3 +61,28 @@ impl Timers {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_timers_come_by_time_then_name_and_leave_the_rest() {
+        let mut timers = Timers::default();
+        for (name, after) in [("late", 9), ("b", 5), ("c", 3), ("a", 5)] {
+            timers.set(name.to_owned(), Time(0), Duration::from_micros(after), 0);
+        }
+        let due = timers.take_due(Time(5));
+        let names: Vec<_> = due.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["c", "a", "b"]);
+        assert_eq!((timers.len(), timers.next_due()), (1, Some(Time(9))));
+        assert!(timers.take_due(Time(8)).is_empty());
+    }
+
+    #[test]
+    fn a_time_beyond_all_clocks_is_the_end_of_time_and_no_overflow() {
+        let mut timers = Timers::default();
+        timers.set("never".to_owned(), Time(u64::MAX - 1), Duration::MAX, 0);
+        assert_eq!(timers.next_due(), Some(Time(u64::MAX)));
+    }
+}

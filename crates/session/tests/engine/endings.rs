@@ -1,8 +1,6 @@
 //! Ends: legs first, then the last input, then nothing.
 
-use holdline_session::{
-    Command, EndReason, Event, Fault, FromWorker, HangupCause, InputKind, Report, Seq,
-};
+use holdline_session::{Command, EndReason, Event, Fault, HangupCause, InputKind, Report, Seq};
 
 use super::rig::{Rig, caller, close, model, ms, send};
 
@@ -182,5 +180,4 @@ fn the_coming_deadline_of_the_edge_is_an_input() {
         remaining: ms(60_000),
     });
     assert_eq!(rig.take().kinds(epoch), [notice]);
-    let _ = FromWorker::Released;
 }

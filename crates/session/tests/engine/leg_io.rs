@@ -1,11 +1,11 @@
 //! Legs: openings, out-buffers, slow readers and closes.
 
 use holdline_session::{
-    Attributes, Close, Command, Event, Fault, FromWorker, Incarnation, InputKind, LegName, LegRef,
+    Attributes, Close, Command, Commit, Event, Fault, Incarnation, InputKind, LegName, LegRef,
     LegState, Output, Report,
 };
 
-use super::rig::{Rig, caller, close, model, ms, open, send};
+use super::rig::{Rig, caller, close, model, ms, open, puts, send};
 
 #[test]
 fn a_leg_that_connects_takes_frames_and_says_when_it_is_open() {
@@ -112,12 +112,17 @@ fn a_commit_held_when_its_worker_dies_was_never_made() {
     let (mut rig, epoch) = Rig::running(|limits| limits.leg_high = 10);
     rig.commit_with(epoch, 1, vec![send("caller", "eleven char")]);
     rig.control("question");
-    rig.commit_with(epoch, 2, vec![send("caller", "answer")]);
+    let answer = Commit {
+        commands: vec![send("caller", "answer")],
+        ..puts(2, 0, &[("answered", "yes")])
+    };
+    rig.commit_all(epoch, answer);
     rig.take();
     rig.lose(epoch);
     let next = rig.attach();
     rig.written(caller(), 1, 11);
     let outs = rig.take();
+    assert!(outs.attach(next).unwrap().state.is_empty());
     assert!(outs.sends().is_empty());
     assert_eq!(outs.seqs(next), [2]);
 }
@@ -255,5 +260,4 @@ fn a_session_uses_only_so_many_leg_names_in_its_life() {
         rig.closed(LegRef::new(&name, 1), Fault::Network);
     }
     assert_eq!(opened, 15, "16 names with the caller's");
-    let _ = FromWorker::Accept;
 }

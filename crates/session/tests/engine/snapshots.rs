@@ -56,13 +56,12 @@ fn strikes_waits_and_ends_survive_too() {
     rig.lose(next);
     reborn(&mut rig);
     assert_eq!(rig.view().strikes, 1);
-    let third = rig.attach();
+    rig.attach();
     rig.closed(caller(), Fault::Network);
     reborn(&mut rig);
     rig.take();
     rig.advance(ms(15_000));
     assert_eq!(rig.take().ending(), Some(EndReason::CallerLost));
-    let _ = third;
 }
 
 #[test]
