@@ -92,7 +92,9 @@ impl World {
         match op {
             Op::CallerMedia { size } => self.frame(0, Class::Media { ms: 20 }, *size),
             Op::CallerControl => self.frame(0, Class::Control, 1),
-            Op::OutboundFrame { leg } => self.frame(1 + usize::from(leg % 2), Class::Control, 12),
+            Op::OutboundFrame { leg } => {
+                self.frame(1 + usize::from(leg % 2), Class::Media { ms: 20 }, 12)
+            }
             Op::CallerStop => self.frame(0, Class::Stop, 1),
             Op::LegOpens { leg } => self.leg_opens(usize::from(*leg)),
             Op::LegCloses { leg, network } => self.leg_closes(usize::from(*leg), *network),
