@@ -112,8 +112,11 @@ impl Step<'_> {
         }
     }
 
+    /// After `stop` there is nobody who could be told the rest; without it they may come back.
     pub(super) fn caller_lost(&mut self) {
-        self.forget_playback();
+        if !self.state.call.away {
+            self.forget_playback();
+        }
         self.state.call.away = true;
     }
 

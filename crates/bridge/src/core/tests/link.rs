@@ -243,6 +243,8 @@ fn a_response_that_failed_is_asked_for_again_after_a_while() {
 fn the_model_of_a_call_that_is_over_is_not_opened_again() {
     let mut world = World::answering();
     world.caller(9_000, &json!({"event": "stop", "streamSid": "MZ5f"}));
+    world.put(9_001, &Input::CallerLost);
+    assert!(world.actions.is_empty());
     world.put(9_001, &Input::ModelClosed(1, 1_000));
     assert!(
         world
