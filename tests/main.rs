@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod command_line;
+mod conformance;
 mod edge_pause;
+mod exchange;
+mod signatures;
 mod stage;
 mod streamdouble;
 mod support;
+mod tls;
 mod voice_call;
 mod worker_loss;

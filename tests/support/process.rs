@@ -32,10 +32,20 @@ pub(crate) struct WorkerProcess {
 }
 
 impl WorkerProcess {
+    /// Numbers what it hears.
     pub(crate) async fn start(version: &str) -> Self {
+        Self::spawn(&[version]).await
+    }
+
+    /// Sends back what it hears as it came, on every leg.
+    pub(crate) async fn verbatim() -> Self {
+        Self::spawn(&["echo", "--verbatim"]).await
+    }
+
+    async fn spawn(arguments: &[&str]) -> Self {
         let path = example("echo-worker");
         let mut child = Command::new(&path)
-            .arg(version)
+            .args(arguments)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -153,7 +163,7 @@ fn lines<R: AsyncRead + Unpin>(stream: R) -> Lines<BufReader<R>> {
 }
 
 /// An example of this package: cargo builds it with the tests, beside them.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     profile.join("examples").join(name)

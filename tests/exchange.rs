@@ -1,0 +1,100 @@
+//! An edge of any configuration, and what a voice call needs behind it.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite};
+
+use crate::{
+    stage::{Ending, Running, get},
+    support::soon,
+};
+
+mod voice;
+
+pub(crate) use voice::Voice;
+
+/// A WebSocket to an edge, or to someone else.
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+
+/// What every edge of these tests has besides what a test is about.
+const REST: &str = r#"
+drain: {lame_duck: 0s, deadline: 60s, notice: 1s}
+admin: {address: "127.0.0.1:0"}
+"#;
+
+/// An edge process; killed when dropped.
+pub(crate) struct Edge {
+    process: Running,
+    admin: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Edge {
+    /// Starts an edge whose listeners, upstreams, workers and limits are `config`, and waits until it
+    /// listens.
+    pub(crate) async fn start(config: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("holdline.yaml");
+        std::fs::write(&file, format!("{config}{REST}")).unwrap();
+        let arguments = ["run", "--config", file.to_str().unwrap()];
+        let process = Running::start(&arguments, variables);
+        // The last one that is told.
+        let admin = process.listening("admin").await;
+        Self {
+            process,
+            admin,
+            _folder: folder,
+        }
+    }
+
+    /// Where a listener listens.
+    pub(crate) async fn address(&self, listener: &str) -> SocketAddr {
+        self.process.listening(listener).await
+    }
+
+    /// The first line of the log like this, waited for if need be.
+    pub(crate) async fn logged(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.process.logged(what, wanted).await
+    }
+
+    /// The first line of the log with this message.
+    pub(crate) async fn told(&self, message: &str) -> Value {
+        self.process.told(message).await
+    }
+
+    /// The sum of a counter over all of its series that have these labels, such as `why="tls"`.
+    pub(crate) async fn counter(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = get(self.admin, "/metrics").await;
+        let series = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (found, has) = series.split_once('{').unwrap_or((series, ""));
+            let fits = found == name && labels.iter().all(|label| has.contains(label));
+            fits.then(|| value.parse::<f64>().unwrap())
+        });
+        series.sum()
+    }
+
+    /// SIGTERM. The edge must end well, having said nothing but log lines (a panic is none) and
+    /// broken off no call.
+    pub(crate) async fn end(mut self) {
+        self.process.end(Ending::Terminate).await;
+        let said = self.process.said();
+        for line in said.lines() {
+            let parsed: Value = serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("not a log line ({error}): {line}"));
+            assert_ne!(parsed["level"], "ERROR", "{line}");
+        }
+    }
+}
+
+/// Opens a WebSocket.
+pub(crate) async fn dial(address: SocketAddr, path: &str) -> Result<Socket, tungstenite::Error> {
+    let stream = soon("a connection", TcpStream::connect(address)).await?;
+    stream.set_nodelay(true)?;
+    let url = format!("ws://{address}{path}");
+    let (socket, _) = soon("an upgrade", client_async(url, stream)).await?;
+    Ok(socket)
+}
