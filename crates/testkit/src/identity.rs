@@ -211,10 +211,13 @@ impl Scanner {
         self.consumed
     }
 
-    /// Bytes at the end that may still become a frame.
+    /// Bytes at the end that may still become a frame, silence left out.
     #[must_use]
     pub fn incomplete_bytes(&self) -> usize {
-        self.tail.len()
+        self.tail
+            .iter()
+            .filter(|&&byte| byte != mulaw::SILENCE)
+            .count()
     }
 }
 
@@ -272,6 +275,9 @@ mod tests {
             (scanner.silence_bytes(), scanner.unreadable_bytes()),
             (400, 0)
         );
+        scanner.push(&[mulaw::SILENCE; 200]);
+        assert_eq!(scanner.incomplete_bytes(), 0);
+        let mut scanner = Scanner::default();
         let mut damaged = frames(2);
         damaged[3] ^= 1;
         assert_eq!(scanner.push(&damaged).len(), 1);
