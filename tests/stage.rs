@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) agent: String,
     /// Of the edge.
     pub(crate) log_level: &'static str,
+    /// Whether the edge may show what callers send along.
+    pub(crate) content: bool,
 }
 
 impl Plan {
@@ -56,6 +58,7 @@ impl Plan {
             spares: 0,
             agent: "instructions: You are a receptionist. Be brief.\ngreeting: {}\n".to_owned(),
             log_level: "info",
+            content: false,
         }
     }
 }
@@ -84,7 +87,11 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("bridge.yaml"), &plan.agent).unwrap();
         let file = folder.path().join("edge.yaml");
-        let text = edge_file(model.local_addr(), &places, plan.log_level);
+        let log = format!(
+            "{{format: json, level: {}, content: {}}}",
+            plan.log_level, plan.content
+        );
+        let text = edge_file(model.local_addr(), &places, &log);
         std::fs::write(&file, text).unwrap();
         let arguments = ["run", "--config", file.to_str().unwrap()];
         let secrets = [
@@ -200,7 +207,7 @@ impl Stage {
     }
 }
 
-fn edge_file(model: SocketAddr, places: &[Place], log_level: &str) -> String {
+fn edge_file(model: SocketAddr, places: &[Place], log: &str) -> String {
     let workers: Vec<_> = places.iter().map(|it| it.address.to_string()).collect();
     format!(
         r#"
@@ -222,7 +229,7 @@ workers:
   default: {{discovery: {{static: {{addresses: {workers:?}}}}}}}
 drain: {{lame_duck: 0s, deadline: 60s, notice: 1s}}
 admin: {{address: "127.0.0.1:0"}}
-log: {{format: json, level: {log_level}}}
+log: {log}
 "#
     )
 }

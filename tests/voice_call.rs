@@ -152,12 +152,16 @@ impl Conversation {
         soon(what, wanted).await;
     }
 
-    /// Waits until a response is with the caller, who has begun to hear it.
+    /// Waits until a response is with the caller, who has heard two pieces more of it.
     async fn answer(&mut self, what: &str, number: u64) {
         let model = &self.stage.model;
         let done = model.wait_for(|progress| progress.responses_done >= number);
         soon(what, done).await;
-        let hearing = self.caller.wait_for(|progress| progress.playing);
+        // So much later everybody knows that it is whole.
+        let marks = self.caller.progress().marks_echoed;
+        let hearing = self
+            .caller
+            .wait_for(|progress| progress.playing && progress.marks_echoed >= marks + 2);
         assert!(
             soon(what, hearing).await.is_some(),
             "the call ended before {what}"

@@ -1,4 +1,4 @@
-//! A process of the binary under test, with all that it says.
+//! A process with all that it says.
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
-    process::Child,
+    process::{Child, Command},
     sync::watch,
 };
 
@@ -29,10 +29,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts the binary under test.
     pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = holdline()
-            .args(arguments)
-            .envs(variables.iter().copied())
+        let mut command = holdline();
+        command.args(arguments).envs(variables.iter().copied());
+        Self::of(command)
+    }
+
+    /// Starts any program.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command
+            .kill_on_drop(true)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -81,13 +88,14 @@ impl Running {
         self.logged(&what, |line| line["message"] == message).await
     }
 
-    /// How many lines of the log have this message.
-    pub(crate) fn count(&self, message: &str) -> usize {
-        let lines = self.said.borrow();
-        let parsed = lines
-            .iter()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        parsed.filter(|line| line["message"] == message).count()
+    /// Waits until it has said a line that starts like this.
+    pub(crate) async fn line(&self, start: &str) {
+        let mut said = self.said.clone();
+        let saying = said.wait_for(|lines| lines.iter().any(|line| line.starts_with(start)));
+        let what = format!("a line that starts with `{start}`");
+        if soon(&what, saying).await.is_err() {
+            panic!("a process ended without {what}:\n{}", self.said());
+        }
     }
 
     /// The address of one of the edge's listeners.
