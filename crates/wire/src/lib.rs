@@ -33,5 +33,8 @@ pub const COMMANDS: [&str; 6] = [
 /// The encoded file descriptor set, for gRPC server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptor.bin");
 
+/// The longest name of a leg, an upstream or a timer, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+
 /// The largest message on a `Serve` stream in bytes, save one that carries a single larger frame.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;

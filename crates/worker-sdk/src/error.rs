@@ -1,5 +1,7 @@
 //! What a worker may be told about its own mistakes, before the edge would refuse them.
 
+use std::time::Duration;
+
 /// A call to [`Call`](crate::Call) that cannot be done. Always the worker's own doing, and never
 /// mended by trying the same again.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +93,16 @@ pub enum CallError {
         name: String,
         /// The limit.
         limit: u64,
+    },
+    /// A timer that would run for longer than the edge allows.
+    #[error("timer {name:?} would run for {after:?}, over the session's limit of {limit:?}")]
+    TimerTooLong {
+        /// The timer that was to be set.
+        name: String,
+        /// The time asked for.
+        after: Duration,
+        /// The limit.
+        limit: Duration,
     },
     /// A name of a leg, an upstream or a timer that is empty or longer than 128 bytes.
     #[error("{name:?} cannot name a {what}: it takes 1 to 128 bytes")]

@@ -1,5 +1,7 @@
 //! What the edge allows one session, as told at attach.
 
+use std::time::Duration;
+
 use holdline_wire::v1;
 
 /// Limits of one session, in force for its whole life. Checked here first, so that a mistake is an
@@ -22,6 +24,8 @@ pub struct Limits {
     pub commands: u64,
     /// Most legs open at once, the caller among them.
     pub legs: u64,
+    /// Longest time that a timer may be set for.
+    pub timer: Duration,
 }
 
 impl Limits {
@@ -42,6 +46,7 @@ impl Limits {
             timers: told(limits.max_timers.into()),
             commands: told(limits.max_commands_per_commit.into()),
             legs: told(limits.max_legs.into()),
+            timer: Duration::from_micros(told(limits.max_timer_us)),
         }
     }
 }

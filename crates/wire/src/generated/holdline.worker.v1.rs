@@ -197,6 +197,9 @@ pub struct Limits {
     /// Legs open at once, the caller among them.
     #[prost(uint32, tag = "9")]
     pub max_legs: u32,
+    /// Longest time that a timer may be set for, in microseconds.
+    #[prost(uint64, tag = "10")]
+    pub max_timer_us: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Inputs {
@@ -423,6 +426,7 @@ pub struct Commit {
     #[prost(message, repeated, tag = "6")]
     pub commands: ::prost::alloc::vec::Vec<Command>,
 }
+/// One thing to do. Names of legs, upstreams and timers have 1 to 128 bytes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Command {
     #[prost(oneof = "command::Command", tags = "1, 2, 3, 4, 5, 6")]

@@ -78,6 +78,14 @@ impl Call {
             });
             return;
         }
+        if after > self.limits.timer {
+            self.pending.fail(CallError::TimerTooLong {
+                name: name.to_owned(),
+                after,
+                limit: self.limits.timer,
+            });
+            return;
+        }
         let tag = self.timers.set(name);
         self.command(Command::SetTimer(v1::SetTimer {
             name: name.to_owned(),
@@ -120,9 +128,6 @@ impl Call {
     }
 }
 
-/// Longest name of a leg, an upstream or a timer in bytes; the edge refuses longer ones.
-const NAME_MAX: usize = 128;
-
 /// The first name in a command that the edge would refuse.
 fn bad_name(command: &Command) -> Option<(&'static str, &str)> {
     let names: [(&'static str, &str); 2] = match command {
@@ -135,5 +140,5 @@ fn bad_name(command: &Command) -> Option<(&'static str, &str)> {
     };
     names
         .into_iter()
-        .find(|(_, name)| name.is_empty() || name.len() > NAME_MAX)
+        .find(|(_, name)| name.is_empty() || name.len() > holdline_wire::MAX_NAME_BYTES)
 }

@@ -183,6 +183,7 @@ pub(crate) fn fresh() -> v1::Attach {
             max_commands_per_commit: 4096,
             max_uncommitted_inputs: 256,
             max_legs: 8,
+            max_timer_us: 86_400_000_000,
         }),
         protocol_revision: 1,
         ..v1::Attach::default()

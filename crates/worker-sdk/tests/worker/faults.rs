@@ -67,6 +67,7 @@ async fn limits_are_errors_before_the_edge_refuses() {
         (&timers, "64 timers"),
         ("put holdline/x y", "reserved"),
         ("timer  9", "name a timer"),
+        ("timer t 86400001", "limit of 86400s"),
     ];
     for (script, words) in cases {
         let mut stream = served.attach(fresh()).await;

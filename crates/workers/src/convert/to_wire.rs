@@ -138,6 +138,7 @@ fn wire_limits(limits: &Limits) -> v1::Limits {
         max_commands_per_commit: limits.commands,
         max_uncommitted_inputs: limits.window_inputs,
         max_legs: limits.legs,
+        max_timer_us: micros(limits.timer_max),
     }
 }
 
