@@ -1,9 +1,10 @@
 //! Twilio Media Streams, as seen from the server.
 //!
 //! Before `start` nobody knows who calls, so nothing but `connected` and `start` goes up. After it
-//! every JSON message does. A `start` that comes again is safest so: repeated with the same ids it
-//! is left out; with others it ends the leg, because the session's identity, and what is proved by
-//! it, hang on the first one. Twilio has never been seen to do either.
+//! every JSON message does. A `start` that comes again is safest so: repeated with the same ids, or
+//! with none that can be read, it is left out; with others it ends the leg, because the session's
+//! identity, and what is proved by it, hang on the first one. Twilio has never been seen to do
+//! either.
 
 mod scan;
 mod start;
@@ -103,10 +104,11 @@ impl Twilio {
             return Verdict::Ignore;
         };
         match Start::parse(text) {
-            Some(again) if again.stream_sid == *stream_sid && again.call_sid == *call_sid => {
-                Verdict::Ignore
+            Some(again) if again.stream_sid != *stream_sid || again.call_sid != *call_sid => {
+                Verdict::Break(1002, "second start")
             }
-            _ => Verdict::Break(1002, "second start"),
+            // The same again, or one that names nobody: no reason to lose a call.
+            _ => Verdict::Ignore,
         }
     }
 }

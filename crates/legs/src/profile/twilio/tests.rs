@@ -150,7 +150,14 @@ fn before_start_only_connected_passes_and_only_once() {
 #[test]
 fn a_repeated_start_is_left_out_and_another_one_ends_the_leg() {
     let mut twilio = started();
-    assert_eq!(twilio.judge(&text(START)), Verdict::Ignore);
+    for nobody in [
+        START,
+        &START[..START.len() / 2],
+        r#"{"event":"start"}"#,
+        r#"{"event":"start","start":{"streamSid":"MZ1"}}"#,
+    ] {
+        assert_eq!(twilio.judge(&text(nobody)), Verdict::Ignore, "{nobody}");
+    }
     let other = text(&START.replace("CA1", "CA2"));
     assert_eq!(twilio.judge(&other), Verdict::Break(1002, "second start"));
 }
