@@ -14,7 +14,7 @@ use crate::{
 
 mod voice;
 
-pub(crate) use voice::Voice;
+pub(crate) use voice::{Conversation, Voice};
 
 /// A WebSocket to an edge, or to someone else.
 pub(crate) type Socket = WebSocketStream<TcpStream>;

@@ -1,6 +1,7 @@
 //! Tests of whole processes: the real binary, real workers, real signals.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod command_line;
 mod conformance;
 mod edge_pause;
