@@ -8,7 +8,10 @@ use tokio_tungstenite::{
     tungstenite::{self, client::IntoClientRequest as _, http::HeaderValue},
 };
 
-use crate::{exchange::Edge, support::soon};
+use crate::{
+    exchange::Edge,
+    support::{holdline, soon},
+};
 
 mod oracle;
 mod vectors;
@@ -25,32 +28,7 @@ struct Signing {
 impl Signing {
     async fn start(token: &str, urls: impl IntoIterator<Item = String>) -> Self {
         let urls: Vec<String> = urls.into_iter().collect();
-        let mut config = "listeners:\n".to_owned();
-        for (number, url) in urls.iter().enumerate() {
-            let path = path(url);
-            writeln!(
-                config,
-                "  - name: l{number}
-    address: 127.0.0.1:0
-    routes:
-      - path: \"{path}\"
-        profile: twilio
-        workers: none
-        signature:
-          public_url: \"{url}\"
-          auth_token: {{env: NEW_TOKEN}}
-          secondary_auth_token: {{env: TOKEN}}
-          shared_keys: [{{id: SK1, secret: {{env: SHARED_KEY}}}}]"
-            )
-            .unwrap();
-        }
-        config += "workers:\n  none: {discovery: {static: {addresses: [\"127.0.0.1:9\"]}}}\n";
-        let variables = [
-            ("NEW_TOKEN", "not-yet-in-use"),
-            ("TOKEN", token),
-            ("SHARED_KEY", SHARED_KEY),
-        ];
-        let edge = Edge::start(&config, &variables).await;
+        let edge = Edge::start(&configuration(&urls), &variables(token)).await;
         let mut listeners = BTreeMap::new();
         for (number, url) in urls.into_iter().enumerate() {
             listeners.insert(url, edge.address(&format!("l{number}")).await);
@@ -93,6 +71,26 @@ async fn every_vector_is_accepted_where_it_belongs_and_nowhere_else() {
             }
         }
         signing.edge.end().await;
+    }
+}
+
+/// What Twilio cannot sign for a stream, nobody should wait for.
+#[tokio::test]
+async fn a_public_url_that_no_stream_can_have_is_a_mistake_in_the_configuration() {
+    for signed in REFUSED {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("holdline.yaml");
+        let text = configuration(&[signed.url.to_owned()]);
+        std::fs::write(&file, text).unwrap();
+        let check = holdline()
+            .args(["check", "--config", file.to_str().unwrap()])
+            .envs(variables(signed.token))
+            .output();
+        let output = soon("a check", check).await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", signed.url);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("signature.public_url: "), "{said}");
+        assert_eq!(said.matches("holdline.yaml:").count(), 1, "{said}");
     }
 }
 
@@ -175,6 +173,39 @@ async fn twilios_own_library_agrees_on_random_urls() {
         assert_eq!(status, 403, "{longer} {signature}");
     }
     signing.edge.end().await;
+}
+
+/// One listener for each URL.
+fn configuration(urls: &[String]) -> String {
+    let mut config = "listeners:\n".to_owned();
+    for (number, url) in urls.iter().enumerate() {
+        let (path, _) = path(url).split_once(['?', 'é']).unwrap_or((path(url), ""));
+        writeln!(
+            config,
+            "  - name: l{number}
+    address: 127.0.0.1:0
+    routes:
+      - path: \"{path}\"
+        profile: twilio
+        workers: none
+        signature:
+          public_url: \"{url}\"
+          auth_token: {{env: NEW_TOKEN}}
+          secondary_auth_token: {{env: TOKEN}}
+          shared_keys: [{{id: SK1, secret: {{env: SHARED_KEY}}}}]"
+        )
+        .unwrap();
+    }
+    config + "workers:\n  none: {discovery: {static: {addresses: [\"127.0.0.1:9\"]}}}\n"
+}
+
+/// The account's new token is not in use yet.
+fn variables(token: &str) -> [(&'static str, &str); 3] {
+    [
+        ("NEW_TOKEN", "not-yet-in-use"),
+        ("TOKEN", token),
+        ("SHARED_KEY", SHARED_KEY),
+    ]
 }
 
 /// The path of a URL.
