@@ -19,6 +19,11 @@ pub(crate) const CALLER_IDLE_TIMEOUT: Option<Duration> = Some(Duration::from_sec
 /// A media message has some 300 bytes; `start` with all its parameters a few KiB.
 pub(crate) const CALLER_MAX_FRAME: ByteSize = ByteSize::kib(64);
 
+/// Who calls whom is what a worker asks first.
+pub(crate) fn webhook_parameters() -> Vec<String> {
+    vec!["From".to_owned(), "To".to_owned()]
+}
+
 // upstreams
 
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,6 +76,7 @@ pub(crate) const SEEK_MAX: Duration = Duration::from_millis(500);
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 pub(crate) const POISON_LIMIT: u32 = 3;
 pub(crate) const RESUME_WINDOW: Duration = Duration::from_secs(15);
+pub(crate) const RESUME_ATTEMPTS: u32 = 3;
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 // drain

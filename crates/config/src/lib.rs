@@ -25,17 +25,19 @@ mod text;
 mod tree;
 mod units;
 mod upstream;
+mod webhook;
 mod workers;
 
 pub use config::Config;
 pub use edge::{Admin, Drain, Limits, Log, LogFormat, LogLevel};
 pub use errors::{ConfigError, ConfigErrors};
-pub use listener::{CallerProfile, DialledLeg, Listener, Route, Tls};
+pub use listener::{CallerProfile, DialledLeg, Listener, Route, Takeover, Tls};
 pub use secret::{Secret, SecretSource};
 pub use session::{Hold, LogLimits, Resume, Seek, SessionSettings, StateLimits, Timers, Window};
 pub use signature::{SharedKey, Signature};
 pub use units::ByteSize;
 pub use upstream::{Upstream, UpstreamProfile};
+pub use webhook::{Fallback, Webhook};
 pub use workers::{
     Discovery, DnsDiscovery, Eject, Existing, Keepalive, StaticDiscovery, WorkerPool,
 };

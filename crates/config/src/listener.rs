@@ -5,12 +5,13 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 use crate::{
-    ByteSize, Signature, defaults,
+    ByteSize, Signature, Webhook, defaults,
     reader::At,
     section::section,
     shape::{Purpose, words},
     text,
     tree::Node,
+    webhook,
 };
 
 section! {
@@ -37,6 +38,7 @@ section! {
 fn check_listener(at: &At<'_>) {
     if let Some(routes) = at.get("routes") {
         routes.check_unique("path");
+        webhook::check_paths(&routes);
     }
 }
 
@@ -53,7 +55,7 @@ section! {
 section! {
     /// One path and what becomes of calls that arrive on it.
     pub struct Route {
-        /// Exact path, or a prefix that ends in `/*`; unique within a listener.
+        /// Exact path, or one that ends in `/*` or `/{token}`; unique within a listener.
         pub path: String [&text::ROUTE],
         /// The caller's dialect: `twilio` or `raw`.
         pub profile: CallerProfile,
@@ -65,6 +67,10 @@ section! {
         pub max_frame: ByteSize [ByteSize::bytes(1)..=ByteSize::mib(64)] = defaults::CALLER_MAX_FRAME,
         /// How `X-Twilio-Signature` is checked. A `twilio` route must say it, if only `off`.
         pub signature: Option<Signature> = None,
+        /// The edge's own TwiML webhook for this route; `off` where you answer Twilio yourself.
+        pub webhook: Option<Webhook> = None,
+        /// Without a webhook: whether the `start` of a live call's new stream is believed.
+        pub takeover: Option<Takeover> = None,
         /// Outbound legs that are dialled as soon as the caller's socket is accepted.
         pub legs: Vec<DialledLeg> [0..=63] = Vec::new(),
         /// The pool of workers that serves these calls, by its name in `workers`.
@@ -93,6 +99,7 @@ fn check_route(at: &At<'_>) {
     if let Some(legs) = at.get("legs") {
         legs.check_unique("name");
     }
+    webhook::check_return(at, twilio);
 }
 
 /// The public URL names one call's URL or a prefix of them, as the route does.
@@ -102,10 +109,14 @@ fn check_public_url(path: Option<&str>, signature: &At<'_>) {
         return;
     };
     let place = signature.place("public_url");
-    match (path.ends_with("/*"), url.ends_with("/*")) {
-        (true, false) => place.wrong("must end in `/*`, as the route's path does"),
-        (false, true) => place.wrong("must not end in `/*`: the route's path is exact"),
-        _ => {}
+    for end in ["/*", text::TOKEN_SEGMENT] {
+        match (path.ends_with(end), url.ends_with(end)) {
+            (true, false) => place.wrong(format!("must end in `{end}`, as the route's path does")),
+            (false, true) => place.wrong(format!(
+                "must not end in `{end}`: the route's path does not"
+            )),
+            _ => {}
+        }
     }
 }
 
@@ -116,6 +127,14 @@ section! {
         pub name: String [&text::LEG],
         /// Name of the upstream, in `upstreams`.
         pub upstream: String [&text::UPSTREAM],
+    }
+}
+
+words! {
+    /// What else than a token lets a new stream take a live call's place.
+    pub enum Takeover {
+        /// Its `start`, if it names the call and the account of a live session.
+        TrustStart = "trust_start",
     }
 }
 

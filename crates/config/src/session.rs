@@ -182,7 +182,10 @@ section! {
     /// What happens when the caller's socket is lost.
     #[derive(Copy)]
     pub struct Resume: Default {
-        /// How long a new stream of the same call is awaited; `0s`: not at all.
+        /// How long a new stream of the same call is awaited, on routes where one can prove itself
+        /// (`webhook` or `takeover`); `0s`: not at all.
         pub window: Duration [Duration::ZERO..=Duration::from_secs(3_600)] = defaults::RESUME_WINDOW,
+        /// How often the webhook brings one call back; then it answers with the fallback.
+        pub attempts: u32 [0..=100] = defaults::RESUME_ATTEMPTS,
     }
 }

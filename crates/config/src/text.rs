@@ -11,6 +11,9 @@ use crate::{
 /// Longest text.
 const LENGTH_MAX: usize = 4_096;
 
+/// The end of a path whose last segment is a call's token.
+pub(crate) const TOKEN_SEGMENT: &str = "/{token}";
+
 /// A form of text: what it must be like, and as a pattern for editors.
 pub(crate) struct Text {
     pub(crate) check: fn(&At<'_>, &str) -> Result<(), String>,
@@ -48,6 +51,18 @@ pub(crate) static LINE: Text = Text {
 pub(crate) static ROUTE: Text = Text {
     check: |_, text| check_route(text),
     pattern: r"^/[^?#*\s]*\*?$",
+};
+
+/// Path of a webhook: like a route's, but exact.
+pub(crate) static WEBHOOK_PATH: Text = Text {
+    check: |_, text| check_webhook_path(text),
+    pattern: r"^/[^?#*{}\s]*$",
+};
+
+/// The URL of TwiML, as Twilio is told it.
+pub(crate) static HTTPS_URL: Text = Text {
+    check: |_, text| check_https_url(text),
+    pattern: r"^https://[^/?#\s]+/[^#\s]*$",
 };
 
 /// The URL that a carrier signs.
@@ -144,13 +159,21 @@ fn check_line(text: &str) -> Result<(), String> {
 
 fn check_route(text: &str) -> Result<(), String> {
     let written = shorten(text);
-    let plain = text.strip_suffix("/*").unwrap_or(text);
+    let plain = ["/*", TOKEN_SEGMENT]
+        .iter()
+        .find_map(|end| text.strip_suffix(end))
+        .unwrap_or(text);
     if !text.starts_with('/') {
         return Err(format!("`{written}` must begin with `/`"));
     }
     if plain.contains('*') {
         return Err(format!(
             "`{written}`: `*` may stand only at the end, as `/*`"
+        ));
+    }
+    if plain.contains(['{', '}']) {
+        return Err(format!(
+            "`{written}`: of braces only `{{token}}` may stand, as the last segment"
         ));
     }
     if plain.contains(['?', '#']) {
@@ -161,6 +184,28 @@ fn check_route(text: &str) -> Result<(), String> {
         return Err(format!(
             "`{written}`: write it percent-encoded, as it is on the wire"
         ));
+    }
+    Ok(())
+}
+
+fn check_webhook_path(text: &str) -> Result<(), String> {
+    if text.ends_with('*') || text.contains(['{', '}']) {
+        return Err(format!(
+            "`{}`: a webhook's path is exact, without `*` or `{{token}}`",
+            shorten(text)
+        ));
+    }
+    check_route(text)
+}
+
+fn check_https_url(text: &str) -> Result<(), String> {
+    check_url(text, &["https"])?;
+    let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
+    if !after_scheme.contains('/') {
+        return Err(
+            "has no path: write all of it, such as https://voice.example.com/twilio/voice"
+                .to_owned(),
+        );
     }
     Ok(())
 }

@@ -323,7 +323,7 @@ fn signatures() {
             "        signature: {public_url: \"wss://v.example.com/x/*\", auth_token: {env: TOKEN}}\n",
         ),
         &[
-            "8:33: listeners[0].routes[0].signature.public_url: must not end in `/*`: the route's path is exact",
+            "8:33: listeners[0].routes[0].signature.public_url: must not end in `/*`: the route's path does not",
         ],
     );
     for (url, said) in [
@@ -412,5 +412,93 @@ fn a_file_that_cannot_be_read() {
     assert_eq!(
         errors.to_string(),
         "/does/not/exist.yaml: cannot be read: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_webhook_needs_a_token_and_a_token_a_webhook() {
+    let route = |path: &str, url: &str, more: &str| {
+        format!(
+            "listeners:\n  - name: main\n    address: 127.0.0.1:0\n    routes:\n      \
+             - path: {path}\n        profile: twilio\n        \
+             signature: {{public_url: \"{url}\", auth_token: {{env: TOKEN}}}}\n        \
+             workers: pool\n{more}workers:\n  pool:\n    \
+             discovery: {{static: {{addresses: [\"127.0.0.1:50051\"]}}}}\n"
+        )
+    };
+    let token = "/media/{token}";
+    let url = "wss://voice.example.com/media/{token}";
+    let webhook =
+        "        webhook: {path: /voice, public_url: \"https://voice.example.com/voice\"}\n";
+    let good = read(&route(token, url, webhook)).unwrap();
+    let hook = good.listeners[0].routes[0].webhook.as_ref().unwrap();
+    assert_eq!(
+        (&*hook.path, &*hook.parameters),
+        ("/voice", &["From".to_owned(), "To".to_owned()][..])
+    );
+
+    refuses(
+        &route(token, url, ""),
+        &[
+            "5:15: listeners[0].routes[0].path: ends in `/{token}`, which the edge's own webhook \
+           fills in: add `webhook: {path: /twilio/voice, public_url: https://...}`",
+        ],
+    );
+    refuses(
+        &route("/media", "wss://voice.example.com/media/{token}", webhook),
+        &[
+            "7:33: listeners[0].routes[0].signature.public_url: must not end in `/{token}`: the \
+             route's path does not",
+            "9:18: listeners[0].routes[0].webhook: needs a route whose path ends in `/{token}`, \
+             where it puts the proof that a stream belongs to its call",
+        ],
+    );
+    refuses(
+        &route(
+            token,
+            url,
+            "        webhook: {path: /media/*, public_url: \"http://voice.example.com/voice\", \
+             fallback: {say: sorry}}\n        takeover: trust_start\n",
+        ),
+        &[
+            "9:25: listeners[0].routes[0].webhook.path: `/media/*`: a webhook's path is exact, \
+             without `*` or `{token}`",
+            "9:47: listeners[0].routes[0].webhook.public_url: `http://voice.example.com/voice` \
+             must begin with https://",
+            "9:91: listeners[0].routes[0].webhook.fallback: must be `off`, {file: TWIML_FILE} or \
+             {redirect: URL}",
+            "10:19: listeners[0].routes[0].takeover: the path's `{token}` is better proof: leave \
+             `takeover` out",
+        ],
+    );
+    refuses(
+        &route("/me{token}/x", "wss://voice.example.com/media", ""),
+        &[
+            "5:15: listeners[0].routes[0].path: `/me{token}/x`: of braces only `{token}` may stand, \
+           as the last segment",
+        ],
+    );
+}
+
+#[test]
+fn a_webhook_has_a_path_of_its_own() {
+    let text = with_route("");
+    let twice = text.replace(
+        "workers:\n  pool",
+        "      - path: /media/{token}\n        profile: twilio\n        signature: off\n        \
+         workers: pool\n        webhook: {path: /raw, public_url: \"https://voice.example.com/raw\"}\n\
+         workers:\n  pool",
+    );
+    refuses(
+        &twice,
+        &["12:25: listeners[0].routes[1].webhook.path: `/raw` is taken: each path must be unique"],
+    );
+}
+
+#[test]
+fn a_takeover_is_for_twilio() {
+    refuses(
+        &with_route("        takeover: trust_start\n"),
+        &["8:19: listeners[0].routes[0].takeover: only a `twilio` route knows who calls"],
     );
 }

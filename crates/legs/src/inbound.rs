@@ -1,4 +1,5 @@
-//! Inbound legs: from a bound listener to calls whose carrier has proved itself.
+//! Inbound legs: from a bound listener to calls whose carrier has proved itself. The carrier's
+//! webhooks are answered on the way.
 
 mod connection;
 mod forwarded;
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 pub use self::route::RouteRuntime;
-use crate::{Gate, LegSocket, Permit, SetupError, tls::ListenerTls};
+use crate::{Gate, LegSocket, Permit, SetupError, Token, tls::ListenerTls};
 
 /// Pause after an `accept` that failed, most likely for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -39,8 +40,10 @@ pub struct IncomingCall {
     pub route: Arc<RouteRuntime>,
     /// The caller's carrier; behind a trusted proxy, the address that it vouches for.
     pub peer: IpAddr,
-    /// The path of the request, without any query.
+    /// The path of the request, without any query; the route's own where that has a token.
     pub path: String,
+    /// The last segment of the path, where the route's path ends in `{token}`.
+    pub token: Option<Token>,
     /// The socket. It also counts against the listener's `max_connections` until it is dropped.
     pub socket: LegSocket,
     /// Proof of admission.
@@ -64,7 +67,8 @@ impl ListenerRuntime {
     /// listeners that share it (`limits.handshakes`).
     ///
     /// # Errors
-    /// Certificate or key cannot be read or do not fit together.
+    /// Certificate or key cannot be read or do not fit together, or a webhook's fallback is no
+    /// TwiML.
     pub fn new(
         settings: &Listener,
         handshakes: Arc<Semaphore>,
@@ -75,8 +79,8 @@ impl ListenerRuntime {
             routes: settings
                 .routes
                 .iter()
-                .map(|route| RouteRuntime::new(route).into())
-                .collect(),
+                .map(|route| RouteRuntime::new(route).map(Arc::new))
+                .collect::<Result<_, _>>()?,
             tls: settings.tls.as_ref().map(ListenerTls::load).transpose()?,
             handshakes,
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! TcpListener -> serve: TLS, HTTP, signature, gate -> IncomingCall -> identify -> Identity
+//!                               or, of a webhook: the call's direction as TwiML
 //! Dialer::dial: DNS, TCP, TLS, upgrade -> LegSocket
 //! ```
 
@@ -21,10 +22,11 @@ mod signature;
 mod socket;
 mod stream;
 mod tls;
+mod webhook;
 
 pub use dial::Dialer;
 pub use errors::SetupError;
-pub use gate::{Gate, Permit, Refusal, RefusalReason};
+pub use gate::{Direction, Gate, Permit, Refusal, RefusalReason, Token};
 pub use identify::{IdentifyError, Identity, identify};
 pub use inbound::{IncomingCall, ListenerRuntime, OnCall, RouteRuntime, serve};
 pub use socket::{LegEvent, LegSocket};

@@ -1,4 +1,4 @@
-//! `X-Twilio-Signature`: proof that an upgrade comes from Twilio.
+//! `X-Twilio-Signature`: proof that an upgrade or a webhook's request comes from Twilio.
 //!
 //! Twilio signs the URL exactly as it stands in the TwiML. That URL is taken from the configuration
 //! and never from `Host` or `X-Forwarded-*`: those belong to whoever sent the request. A signature
@@ -56,11 +56,17 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
+    /// Of a route's upgrades.
     pub(crate) fn new(settings: &Signature) -> Self {
-        let url = settings
-            .public_url
-            .strip_suffix('*')
-            .unwrap_or(&settings.public_url);
+        let url = &settings.public_url;
+        let open = ["*", "{token}"]
+            .iter()
+            .find_map(|end| url.strip_suffix(end));
+        Self::of(open.unwrap_or(url), settings)
+    }
+
+    /// Of requests to `url`, with the keys of `settings`.
+    pub(crate) fn of(url: &str, settings: &Signature) -> Self {
         let mut tokens = vec![settings.auth_token.clone()];
         tokens.extend(settings.secondary_auth_token.clone());
         Self {
@@ -71,8 +77,9 @@ impl Verifier {
         }
     }
 
-    /// Whether `headers` prove that Twilio asks for this route. `rest` is what the request's path
-    /// has beyond a prefix route's prefix; empty for an exact one.
+    /// Whether `headers` prove that Twilio asks for this route. `rest` is what is signed beyond the
+    /// URL: what the request's path has behind the fixed part of a route's; of a webhook's request
+    /// its fields.
     pub(crate) fn verify(&self, headers: &HeaderMap, rest: &str) -> Result<(), SignatureError> {
         let given = only(headers, SIGNATURE)
             .ok_or(SignatureError::Missing)?

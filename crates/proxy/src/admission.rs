@@ -5,12 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use holdline_legs::{Gate, Permit, Refusal, RefusalReason};
+use holdline_legs::{Permit, Refusal, RefusalReason};
 use tokio::sync::watch;
 
 use crate::lifecycle::{Phase, takes_calls};
 
-/// The gate of all listeners of an edge. Cheap to clone.
+/// How many calls there are, and whether more may be. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
     limit: usize,
@@ -43,16 +43,16 @@ impl Admission {
         let _ = active.wait_for(|calls| *calls == 0).await;
     }
 
-    fn refuse(&self, reason: RefusalReason) -> Refusal {
-        Refusal {
-            reason,
-            retry_after: self.retry_after,
-        }
+    /// Whether a new call would be admitted now.
+    pub(crate) fn is_open(&self) -> bool {
+        takes_calls(*self.phase.borrow()) && self.active() < self.limit
     }
-}
 
-impl Gate for Admission {
-    fn admit(&self) -> Result<Permit, Refusal> {
+    /// Admits a new call.
+    ///
+    /// # Errors
+    /// There are as many as may be, or none is taken any more.
+    pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
         if !takes_calls(*self.phase.borrow()) {
             return Err(self.refuse(RefusalReason::Draining));
         }
@@ -65,6 +65,19 @@ impl Gate for Admission {
             return Err(self.refuse(RefusalReason::Full));
         }
         Ok(Permit::new(Admitted(Arc::clone(&self.active))))
+    }
+
+    /// Admits a further stream of a call that has been admitted. It counts until it has joined.
+    pub(crate) fn admit_back(&self) -> Permit {
+        self.active.send_modify(|calls| *calls += 1);
+        Permit::new(Admitted(Arc::clone(&self.active)))
+    }
+
+    pub(crate) fn refuse(&self, reason: RefusalReason) -> Refusal {
+        Refusal {
+            reason,
+            retry_after: self.retry_after,
+        }
     }
 }
 
@@ -91,11 +104,15 @@ mod tests {
         let permit = gate.admit().unwrap();
         assert_eq!(gate.active(), 1);
         assert_eq!(gate.admit().unwrap_err().reason, RefusalReason::Full);
+        assert!(!gate.is_open());
+        drop(gate.admit_back());
+        assert_eq!(gate.active(), 1);
         drop(permit);
         gate.idle().await;
         phase.send_replace(Phase::LameDuck);
         drop(gate.admit().unwrap());
         phase.send_replace(Phase::Refusing);
+        assert!(!gate.is_open());
         let refusal = gate.admit().unwrap_err();
         assert_eq!(refusal.reason, RefusalReason::Draining);
         assert_eq!(refusal.retry_after, Duration::from_secs(5));

@@ -6,6 +6,7 @@
 //! | file | part |
 //! |---|---|
 //! | `call/answer.rs` | from an accepted socket to a session |
+//! | `call/arrival.rs` | whether it begins one, and how one joins it later |
 //! | `call/legs.rs` | sockets |
 //! | `call/streams.rs` | attachments to workers |
 //! | `call/alarm.rs` | the one timer |
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use holdline_session::{Attributes, Event, Output, Session, Time};
+use holdline_session::{Attributes, EndReason, Event, Output, Report, Session, Time};
 use holdline_workers::SeekRequest;
 use tokio::sync::mpsc;
 
@@ -26,11 +27,13 @@ use crate::{edge::Edge, order::Order, status::SessionStatus};
 
 mod alarm;
 mod answer;
+mod arrival;
 mod legs;
 mod story;
 mod streams;
 
 pub(crate) use answer::answer;
+pub(crate) use arrival::Joining;
 pub(crate) use story::Story;
 
 use alarm::Alarm;
@@ -53,6 +56,8 @@ struct Call {
     streams: Streams,
     orders: mpsc::Receiver<Order>,
     alarm: Alarm,
+    /// Whether the carrier asks this edge what to do next.
+    webhook: bool,
     story: Story,
     /// Kept to spare an allocation for each event.
     out: Vec<Output>,
@@ -143,6 +148,7 @@ impl Call {
                 // Whoever asked may have stopped waiting.
                 let _ = to.send(Box::new(status));
             }
+            Order::Join(joining) => self.join(*joining),
             Order::DeadlineNear(remaining) => self.take(Event::DeadlineNear { remaining }),
             Order::End { reason, detail } => self.take(Event::End {
                 reason,
@@ -194,11 +200,25 @@ impl Call {
                     self.story.hung_up(epoch, &cause);
                     self.streams.hang_up(epoch, &cause);
                 }
-                Output::Report(report) => self.story.tell(now, report, &self.streams),
+                Output::Report(report) => {
+                    if let Report::Ending { reason, .. } = &report {
+                        self.note_end(now, *reason);
+                    }
+                    self.story.tell(now, report, &self.streams);
+                }
                 Output::Finished => self.finished = true,
             }
         }
         self.out = out;
+    }
+
+    /// From now on no stream joins this call, and the carrier is told what became of it. The caller
+    /// is not yet told by then: the carrier asks only after that.
+    fn note_end(&self, now: Time, reason: EndReason) {
+        self.edge.table.ends(self.story.id());
+        if let Some(call_sid) = self.story.caller().call_sid().filter(|_| self.webhook) {
+            self.edge.book.ends(now, call_sid, reason);
+        }
     }
 
     /// Waits for legs that are writing their last. The engine needs to hear nothing more.

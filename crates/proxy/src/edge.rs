@@ -9,7 +9,9 @@ use holdline_telemetry::Metrics;
 use holdline_workers::Pool;
 use tokio::sync::watch;
 
-use crate::{admission::Admission, clock::Clock, lifecycle::Phase, table::Table};
+use crate::{
+    admission::Admission, callbook::CallBook, clock::Clock, lifecycle::Phase, table::Table,
+};
 
 /// What all calls share.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Edge {
     pub(crate) pools: BTreeMap<String, Pool>,
     /// Who is on the line.
     pub(crate) table: Table,
+    /// Who may come back, and how those ended who were.
+    pub(crate) book: CallBook,
+    /// How often the webhook brings one call back.
+    pub(crate) returns: u32,
     /// How many may be.
     pub(crate) admission: Admission,
     /// How far the edge's own end has come.

@@ -11,6 +11,7 @@
 //! | `run` | an edge from its start to its exit |
 //! | `call` | one task for each call, around its engine |
 //! | `table` | who is on the line |
+//! | `gate`, `callbook` | what carriers are answered, and what is remembered for that |
 //! | `lifecycle`, `drain`, `admission` | how an edge comes to its end, and who is let in until then |
 //! | `admin` | the operator's HTTP port |
 //!
@@ -19,10 +20,12 @@
 mod admin;
 mod admission;
 mod call;
+mod callbook;
 mod clock;
 mod drain;
 mod edge;
 mod error;
+mod gate;
 mod id;
 mod lifecycle;
 mod limits;

@@ -5,13 +5,15 @@ use std::time::Duration;
 use holdline_session::EndReason;
 use tokio::sync::oneshot;
 
-use crate::status::SessionStatus;
+use crate::{call::Joining, status::SessionStatus};
 
 /// Something that the edge or an operator wants of one session.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Say how you are.
     Show(oneshot::Sender<Box<SessionStatus>>),
+    /// Take this stream in the place of the caller's present one.
+    Join(Box<Joining>),
     /// The edge ends you in so much time: tell your worker.
     DeadlineNear(Duration),
     /// End now.

@@ -19,7 +19,8 @@ use tracing::{info, warn};
 
 use crate::{
     ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
-    clock::Clock, drain::drained, edge::Edge, limits::session_limits, table::Table,
+    callbook::CallBook, clock::Clock, drain::drained, edge::Edge, limits::session_limits,
+    table::Table,
 };
 
 /// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
@@ -52,7 +53,7 @@ pub async fn run(
         let edge = Arc::clone(&edge);
         Arc::new(move |incoming| call::answer(&edge, incoming))
     };
-    let gate: Arc<dyn Gate> = Arc::new(edge.admission.clone());
+    let gate: Arc<dyn Gate> = Arc::<Edge>::clone(&edge);
     for ((listener, runtime), settings) in listeners
         .callers
         .into_iter()
@@ -115,6 +116,8 @@ fn edge(config: &Config, dialer: Dialer, metrics: Metrics, lifecycle: &Lifecycle
         metrics,
         dialer,
         table: Table::default(),
+        book: CallBook::default(),
+        returns: config.session.resume.attempts,
         admission,
         phase: lifecycle.phase(),
         content: config.log.content,

@@ -28,8 +28,12 @@ pub(crate) struct Entry {
     pub(crate) route: Arc<str>,
     /// Its identity at the carrier, once it is known.
     pub(crate) call_sid: Option<Arc<str>>,
+    /// The account that it belongs to, once it is known.
+    pub(crate) account_sid: Option<Arc<str>>,
     /// Whether a session has begun; before that the caller's profile waits for who calls.
     pub(crate) begun: bool,
+    /// Whether the session is ending: no stream can join it any more.
+    pub(crate) ending: bool,
     /// How to tell its task something.
     pub(crate) orders: mpsc::Sender<Order>,
     /// How to end its task where it does not listen.
@@ -68,6 +72,18 @@ impl Table {
         inner.calls.get(&id).cloned()
     }
 
+    /// Whether a call with this id at the carrier has a session that a stream may join.
+    pub(crate) fn is_live(&self, call_sid: &str) -> bool {
+        self.lock().live(call_sid).is_some()
+    }
+
+    /// Notes that a session is ending.
+    pub(crate) fn ends(&self, id: SessionId) {
+        if let Some(entry) = self.lock().calls.get_mut(&id) {
+            entry.ending = true;
+        }
+    }
+
     /// All calls, oldest first.
     pub(crate) fn all(&self) -> Vec<Entry> {
         let mut all: Vec<_> = self.lock().calls.values().cloned().collect();
@@ -78,6 +94,13 @@ impl Table {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // No code that can panic runs under this lock; were it so, the map would still be whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn live(&self, call_sid: &str) -> Option<&Entry> {
+        let entry = self.calls.get(self.by_call_sid.get(call_sid)?)?;
+        (!entry.ending && !entry.orders.is_closed()).then_some(entry)
     }
 }
 
@@ -96,18 +119,30 @@ impl Place {
         }
     }
 
-    /// Notes that the session has begun, and who calls. Of two calls with one `call_sid` the
-    /// later is found by it.
-    pub(crate) fn begun(&self, call_sid: Option<&str>) {
+    /// Notes that the session has begun, and who calls. Of a call that ends and its successor of
+    /// the same `call_sid` the later is found by it.
+    ///
+    /// # Errors
+    /// The call of this `call_sid` that is live already; then nothing is noted.
+    pub(crate) fn begun(
+        &self,
+        call_sid: Option<&str>,
+        account_sid: Option<&str>,
+    ) -> Result<(), Entry> {
         let call_sid: Option<Arc<str>> = call_sid.map(Into::into);
         let mut inner = self.table.lock();
         if let Some(sid) = &call_sid {
+            if let Some(live) = inner.live(sid) {
+                return Err(live.clone());
+            }
             inner.by_call_sid.insert(sid.clone(), self.id);
         }
         if let Some(entry) = inner.calls.get_mut(&self.id) {
             entry.begun = true;
             entry.call_sid = call_sid;
+            entry.account_sid = account_sid.map(Into::into);
         }
+        Ok(())
     }
 }
 
@@ -130,24 +165,30 @@ mod tests {
 
     use super::*;
 
-    fn entry(id: u128) -> Entry {
-        Entry {
+    /// An entry, and what keeps it live.
+    fn entry(id: u128) -> (Entry, mpsc::Receiver<Order>) {
+        let (orders, inbox) = mpsc::channel(1);
+        let entry = Entry {
             id: SessionId(id),
             since: Time(u64::MAX - id as u64),
             route: "/".into(),
             call_sid: None,
+            account_sid: None,
             begun: false,
-            orders: mpsc::channel(1).0,
+            ending: false,
+            orders,
             abort: None,
-        }
+        };
+        (entry, inbox)
     }
 
     #[test]
     fn a_call_is_found_by_either_name_until_its_place_is_dropped() {
         let table = Table::default();
-        let place = table.enter(entry(0xab));
+        let (entry, _inbox) = entry(0xab);
+        let place = table.enter(entry);
         assert!(!table.find(&SessionId(0xab).to_string()).unwrap().begun);
-        place.begun(Some("CA1"));
+        place.begun(Some("CA1"), None).unwrap();
         assert_eq!(table.find("CA1").unwrap().id, SessionId(0xab));
         drop(place);
         assert!(table.find("CA1").is_none());
@@ -155,20 +196,39 @@ mod tests {
     }
 
     #[test]
-    fn an_older_call_of_the_same_sid_does_not_take_the_newer_one_with_it() {
+    fn a_live_call_keeps_its_name_and_an_ending_one_gives_it_up() {
         let table = Table::default();
-        let older = table.enter(entry(1));
-        older.begun(Some("CA1"));
-        let newer = table.enter(entry(2));
-        newer.begun(Some("CA1"));
+        let ((older, _inbox), (newer, _other)) = (entry(1), entry(2));
+        let older = table.enter(older);
+        older.begun(Some("CA1"), Some("AC1")).unwrap();
+        let newer = table.enter(newer);
+        let live = newer.begun(Some("CA1"), Some("AC2")).unwrap_err();
+        assert_eq!(
+            (live.id, live.account_sid.as_deref()),
+            (SessionId(1), Some("AC1"))
+        );
+        assert!(table.is_live("CA1"));
+        table.ends(SessionId(1));
+        assert!(!table.is_live("CA1"));
+        newer.begun(Some("CA1"), Some("AC2")).unwrap();
         drop(older);
         assert_eq!(table.find("CA1").unwrap().id, SessionId(2));
     }
 
     #[test]
+    fn a_call_whose_task_takes_no_orders_is_not_live() {
+        let table = Table::default();
+        let (entry, inbox) = entry(1);
+        let place = table.enter(entry);
+        place.begun(Some("CA1"), None).unwrap();
+        drop(inbox);
+        assert!(!table.is_live("CA1"));
+    }
+
+    #[test]
     fn lists_the_oldest_first() {
         let table = Table::default();
-        let _places = [table.enter(entry(1)), table.enter(entry(2))];
+        let _places = [table.enter(entry(1).0), table.enter(entry(2).0)];
         let ids: Vec<_> = table.all().into_iter().map(|entry| entry.id.0).collect();
         assert_eq!(ids, [2, 1]);
     }

@@ -19,6 +19,7 @@ pub struct LegMetrics {
     /// Upgrades answered with 101.
     pub upgrades_accepted: IntCounter,
     refused: IntCounterVec,
+    webhooks: IntCounterVec,
     signature_failures: IntCounterVec,
     closed: IntCounterVec,
     unwritten: [IntCounter; 3],
@@ -71,9 +72,14 @@ impl LegMetrics {
                 "Callers' connections that ended without an upgrade, by reason.",
                 &["reason"],
             ),
+            webhooks: register.counters(
+                "holdline_webhooks_total",
+                "Carriers' webhooks, by what was answered.",
+                &["answer"],
+            ),
             signature_failures: register.counters(
                 "holdline_signature_failures_total",
-                "Upgrades refused for their signature, by what was wrong with it.",
+                "Upgrades and webhooks refused for their signature, by what was wrong with it.",
                 &["why"],
             ),
             closed: register.counters(
@@ -130,7 +136,12 @@ impl LegMetrics {
         self.refused.with_label_values(&[reason]).inc();
     }
 
-    /// An upgrade was refused for its signature.
+    /// A carrier's webhook was answered: how the call goes on, or `refused`.
+    pub fn webhook_answered(&self, answer: &'static str) {
+        self.webhooks.with_label_values(&[answer]).inc();
+    }
+
+    /// An upgrade or a webhook was refused for its signature.
     pub fn signature_failed(&self, why: &'static str) {
         self.signature_failures.with_label_values(&[why]).inc();
     }

@@ -26,6 +26,7 @@ pub struct SessionMetrics {
     /// Caller media that no worker ever saw, as time.
     pub media_lost_ms: MillisCounter,
     commands_dropped: IntCounterVec,
+    caller_streams: IntCounterVec,
     /// Losses of a worker without progress since the last.
     pub strikes: IntCounter,
     /// Sessions that found themselves without a worker.
@@ -69,6 +70,11 @@ impl SessionMetrics {
                 "Workers' commands that could not be done, by reason.",
                 &["reason"],
             ),
+            caller_streams: register.counters(
+                "holdline_caller_streams_total",
+                "Streams that named a call which the edge knew already, by what became of them.",
+                &["result"],
+            ),
             strikes: register.counter(
                 "holdline_session_strikes_total",
                 "Losses of a worker without progress since the last.",
@@ -88,6 +94,11 @@ impl SessionMetrics {
     /// A session ended; the words are the engine's.
     pub fn ended(&self, reason: &'static str, fault: &'static str) {
         self.ended.with_label_values(&[reason, fault]).inc();
+    }
+
+    /// A stream named a call that the edge knew already: `joined`, or a word for why not.
+    pub fn caller_stream(&self, result: &'static str) {
+        self.caller_streams.with_label_values(&[result]).inc();
     }
 
     /// A command could not be done; the word is the engine's.

@@ -13,12 +13,14 @@ fn has(metrics: &Metrics, line: &str) -> bool {
 fn busy() -> Metrics {
     let metrics = Metrics::new();
     metrics.legs.upgrade_refused("draining");
+    metrics.legs.webhook_answered("connect");
     metrics.legs.signature_failed("missing");
     metrics.legs.closed(LegKind::Caller, 1000, "none");
     metrics.legs.dial_failed("dns");
     metrics.legs.tls_reloaded(true);
     metrics.sessions.ended("caller_hung_up", "none");
     metrics.sessions.command_dropped("leg_gone");
+    metrics.sessions.caller_stream("joined");
     metrics.attachments.attached("new");
     metrics.attachments.failed("stream");
     metrics.attachments.handoff("handoff", "ok");
@@ -48,6 +50,7 @@ fn names_and_types() {
             "holdline_attach_failures_total counter",
             "holdline_attachments_total counter",
             "holdline_build_info gauge",
+            "holdline_caller_streams_total counter",
             "holdline_commands_dropped_total counter",
             "holdline_config_info gauge",
             "holdline_config_loaded_timestamp_seconds gauge",
@@ -81,6 +84,7 @@ fn names_and_types() {
             "holdline_tls_reloads_total counter",
             "holdline_upgrades_accepted_total counter",
             "holdline_upgrades_refused_total counter",
+            "holdline_webhooks_total counter",
             "holdline_worker_connect_failures_total counter",
             "holdline_worker_connections_total counter",
             "holdline_worker_ejections_total counter",

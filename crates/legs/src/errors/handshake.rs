@@ -6,13 +6,19 @@ use http::StatusCode;
 
 use crate::{Refusal, RefusalReason, signature::SignatureError};
 
-/// An upgrade that is answered with an HTTP error.
+/// A request that is answered with an HTTP error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
     /// No route has this path.
     NotFound,
     /// Not a GET.
     Method,
+    /// Not a POST, on a webhook's path.
+    NotPost,
+    /// A webhook's body is over its limit.
+    TooLarge,
+    /// A webhook's body is not a form with a `CallSid`.
+    Form,
     /// Not HTTP/1.1.
     HttpVersion,
     /// The request has a body.
@@ -35,10 +41,15 @@ impl Refused {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::HttpVersion | Self::Body | Self::Key => StatusCode::BAD_REQUEST,
+            Self::Method | Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HttpVersion | Self::Body | Self::Key | Self::Form => StatusCode::BAD_REQUEST,
             Self::NoUpgrade | Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::Signature(_) => StatusCode::FORBIDDEN,
+            Self::Signature(_)
+            | Self::Gate(Refusal {
+                reason: RefusalReason::Token,
+                ..
+            }) => StatusCode::FORBIDDEN,
             Self::Connections | Self::Gate(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -47,7 +58,9 @@ impl Refused {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
-            Self::Method => "method",
+            Self::Method | Self::NotPost => "method",
+            Self::TooLarge => "too_large",
+            Self::Form => "form",
             Self::HttpVersion => "http_version",
             Self::Body => "body",
             Self::NoUpgrade => "no_upgrade",
@@ -63,6 +76,10 @@ impl Refused {
                 reason: RefusalReason::Full,
                 ..
             }) => "full",
+            Self::Gate(Refusal {
+                reason: RefusalReason::Token,
+                ..
+            }) => "token",
         }
     }
 
@@ -76,7 +93,14 @@ impl Refused {
             Self::NoUpgrade => "Only WebSocket connections are served here.\n",
             Self::Version => "WebSocket version 13 is needed.\n",
             Self::Key => "Sec-WebSocket-Key is missing or malformed.\n",
-            Self::Signature(_) => "The request is not authorized.\n",
+            Self::NotPost => "Only POST is served here.\n",
+            Self::TooLarge => "The request is too large.\n",
+            Self::Form => "A form with a CallSid is needed.\n",
+            Self::Signature(_)
+            | Self::Gate(Refusal {
+                reason: RefusalReason::Token,
+                ..
+            }) => "The request is not authorized.\n",
             Self::Connections | Self::Gate(_) => "No more calls are taken now.\n",
         }
     }

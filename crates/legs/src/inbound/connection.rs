@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    future::ready,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,13 +21,15 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
 use super::{
     IncomingCall, ListenerRuntime, OnCall, forwarded,
-    upgrade::{Admitted, accepted, admit, refused},
+    route::{find_webhook, shown},
+    upgrade::{Admitted, accepted, admit, instructed, refused},
 };
 use crate::{
     Gate, LegSocket,
     errors::{HandshakeError, Refused},
     socket::{LegSettings, web_socket_config},
     stream::Stream,
+    webhook::Webhook,
 };
 
 /// Bytes of request line and headers. Twilio's request has about 400.
@@ -82,6 +83,7 @@ pub(super) async fn serve(
             let Admitted {
                 route,
                 path,
+                token,
                 permit,
                 ..
             } = admitted;
@@ -99,6 +101,7 @@ pub(super) async fn serve(
                 route,
                 peer,
                 path,
+                token,
                 socket,
                 permit,
             });
@@ -173,11 +176,17 @@ async fn http(
     let asked = Mutex::new(false);
     let service = service_fn(|request: Request<Incoming>| {
         *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        let (response, promise) = answer(request, peer, runtime, room, gate);
-        if promise.is_some() {
-            *promised.lock().unwrap_or_else(PoisonError::into_inner) = promise;
+        let promised = &promised;
+        async move {
+            if let Some(webhook) = find_webhook(&runtime.routes, request.uri().path()) {
+                return Ok::<_, Infallible>(instruct(webhook, request, peer, runtime, gate).await);
+            }
+            let (response, promise) = answer(request, peer, runtime, room, gate);
+            if promise.is_some() {
+                *promised.lock().unwrap_or_else(PoisonError::into_inner) = promise;
+            }
+            Ok(response)
         }
-        ready(Ok::<_, Infallible>(response))
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -226,11 +235,44 @@ fn answer(
             report(
                 &runtime.settings.name,
                 peer,
-                request.uri().path(),
+                shown(&runtime.routes, request.uri().path()),
                 why,
                 &runtime.metrics,
             );
             (refused(why), None)
+        }
+    }
+}
+
+/// Answers the carrier's question how a call goes on.
+async fn instruct(
+    webhook: &Webhook,
+    request: Request<Incoming>,
+    peer: IpAddr,
+    runtime: &ListenerRuntime,
+    gate: &dyn Gate,
+) -> Response<Full<Bytes>> {
+    let (listener, metrics) = (runtime.settings.name.as_str(), &runtime.metrics);
+    let peer = forwarded::client(&runtime.settings, peer, request.headers());
+    match webhook.answer(request, gate).await {
+        Ok(answer) => {
+            let (call_sid, direction) = (answer.call_sid, answer.direction);
+            metrics.webhook_answered(direction);
+            tracing::info!(listener, %peer, call_sid, direction, "webhook answered");
+            instructed(answer.twiml)
+        }
+        Err(why) => {
+            metrics.webhook_answered("refused");
+            let (path, status) = (webhook.path(), why.status().as_u16());
+            if let Refused::Signature(error) = why {
+                metrics.signature_failed(error.as_str());
+                let error = error.as_str();
+                tracing::warn!(listener, %peer, path, status, error, "webhook refused: signature");
+            } else {
+                let why = why.as_str();
+                tracing::info!(listener, %peer, path, status, why, "webhook refused");
+            }
+            refused(why)
         }
     }
 }

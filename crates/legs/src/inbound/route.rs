@@ -4,27 +4,42 @@ use std::sync::Arc;
 
 use holdline_config::{CallerProfile, Route};
 
-use crate::{profile::Profile, signature::Verifier};
+use crate::{SetupError, profile::Profile, signature::Verifier, webhook::Webhook};
+
+/// The last segment of a path that ends in a token.
+const TOKEN: &str = "{token}";
 
 /// A route, ready to serve.
 #[derive(Debug)]
 pub struct RouteRuntime {
     settings: Route,
     verifier: Option<Verifier>,
+    webhook: Option<Webhook>,
 }
 
 impl RouteRuntime {
-    pub(super) fn new(settings: &Route) -> Self {
-        Self {
+    pub(super) fn new(settings: &Route) -> Result<Self, SetupError> {
+        let webhook = settings.webhook.as_ref();
+        Ok(Self {
             verifier: settings.signature.as_ref().map(Verifier::new),
+            webhook: webhook.map(|it| Webhook::new(it, settings)).transpose()?,
             settings: settings.clone(),
-        }
+        })
     }
 
     /// The route as configured.
     #[must_use]
     pub fn settings(&self) -> &Route {
         &self.settings
+    }
+
+    pub(super) fn webhook(&self) -> Option<&Webhook> {
+        self.webhook.as_ref()
+    }
+
+    /// Whether what is beyond the fixed part of the path is a token.
+    pub(super) fn has_token(&self) -> bool {
+        self.settings.path.ends_with(TOKEN)
     }
 
     pub(super) fn verifier(&self) -> Option<&Verifier> {
@@ -38,9 +53,14 @@ impl RouteRuntime {
         }
     }
 
-    /// If this route serves `path`: what of it is beyond a prefix route's prefix, and how long a
-    /// part of it the route names.
+    /// If this route serves `path`: what of it is beyond the part that the route fixes, and how long
+    /// that part is.
     fn matches<'p>(&self, path: &'p str) -> Option<(&'p str, usize)> {
+        if let Some(prefix) = self.settings.path.strip_suffix(TOKEN) {
+            let rest = path.strip_prefix(prefix)?;
+            let one = !rest.is_empty() && !rest.contains('/');
+            return one.then_some((rest, prefix.len()));
+        }
         match self.settings.path.strip_suffix('*') {
             Some(prefix) => path.strip_prefix(prefix).map(|rest| (rest, prefix.len())),
             None => (self.settings.path == path).then_some(("", usize::MAX)),
@@ -48,8 +68,22 @@ impl RouteRuntime {
     }
 }
 
-/// The route for `path`, and what of the path is beyond its prefix. An exact route wins over a
-/// prefix, a longer prefix over a shorter one.
+/// The route whose webhook has this path.
+pub(super) fn find_webhook<'r>(routes: &'r [Arc<RouteRuntime>], path: &str) -> Option<&'r Webhook> {
+    let mut webhooks = routes.iter().filter_map(|route| route.webhook());
+    webhooks.find(|webhook| webhook.path() == path)
+}
+
+/// A request's path, fit to be told: without a token.
+pub(super) fn shown<'a>(routes: &'a [Arc<RouteRuntime>], path: &'a str) -> &'a str {
+    match find(routes, path) {
+        Some((route, _)) if route.has_token() => &route.settings.path,
+        _ => path,
+    }
+}
+
+/// The route for `path`, and what of the path is beyond its fixed part. An exact route wins over
+/// others, a longer prefix over a shorter one.
 pub(super) fn find<'r, 'p>(
     routes: &'r [Arc<RouteRuntime>],
     path: &'p str,
@@ -67,23 +101,28 @@ pub(super) fn find<'r, 'p>(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::{sync::Arc, time::Duration};
 
     use holdline_config::{ByteSize, CallerProfile, Route};
 
-    use super::{RouteRuntime, find};
+    use super::{RouteRuntime, find, shown};
 
     fn route(path: &str) -> Arc<RouteRuntime> {
-        Arc::new(RouteRuntime::new(&Route {
+        let route = RouteRuntime::new(&Route {
             path: path.to_owned(),
             profile: CallerProfile::Raw,
             start_timeout: Duration::ZERO,
             idle_timeout: None,
             max_frame: ByteSize::kib(64),
             signature: None,
+            webhook: None,
+            takeover: None,
             legs: Vec::new(),
             workers: "default".to_owned(),
-        }))
+        });
+        Arc::new(route.unwrap())
     }
 
     #[test]
@@ -96,5 +135,18 @@ mod tests {
         assert_eq!(found("/media/v1"), Some(("/media/*", "v1")));
         assert_eq!(found("/mediator"), Some(("/*", "mediator")));
         assert!(find(&routes[1..], "/media").is_none());
+    }
+
+    #[test]
+    fn a_token_is_one_whole_segment_and_is_not_shown() {
+        let routes = ["/media/{token}", "/media/health"].map(route);
+        let found = |path| find(&routes, path).map(|(route, rest)| (&*route.settings.path, rest));
+        assert_eq!(found("/media/abc"), Some(("/media/{token}", "abc")));
+        assert_eq!(found("/media/health"), Some(("/media/health", "")));
+        for other in ["/media/", "/media", "/media/a/b", "/media/a/"] {
+            assert_eq!(found(other), None, "{other}");
+        }
+        assert_eq!(shown(&routes, "/media/abc"), "/media/{token}");
+        assert_eq!(shown(&routes, "/elsewhere"), "/elsewhere");
     }
 }

@@ -6,15 +6,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
     HeaderMap, HeaderName, Method, Request, Response, StatusCode, Version,
     header::{
-        ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
 use hyper::body::Body;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{ListenerRuntime, RouteRuntime, route};
-use crate::{Gate, Permit, errors::Refused};
+use crate::{Gate, Permit, RefusalReason, Token, errors::Refused};
 
 /// `Retry-After` of a refusal for `max_connections`, in seconds.
 const CONNECTIONS_RETRY_AFTER: u64 = 5;
@@ -22,7 +22,9 @@ const CONNECTIONS_RETRY_AFTER: u64 = 5;
 /// A request that may become a call.
 pub(super) struct Admitted {
     pub(super) route: Arc<RouteRuntime>,
+    /// Fit to be told.
     pub(super) path: String,
+    pub(super) token: Option<Token>,
     pub(super) permit: Permit,
     /// For `Sec-WebSocket-Accept`.
     pub(super) accept: String,
@@ -48,10 +50,12 @@ pub(super) fn admit<B: Body>(
     if !room {
         return Err(Refused::Connections);
     }
-    let permit = gate.admit().map_err(Refused::Gate)?;
+    let token = route.has_token().then(|| Token::new(rest));
+    let permit = gate.admit(token.as_ref()).map_err(Refused::Gate)?;
     Ok(Admitted {
         route: Arc::clone(route),
-        path: path.to_owned(),
+        path: route::shown(&runtime.routes, path).to_owned(),
+        token,
         permit,
         accept,
     })
@@ -109,6 +113,15 @@ pub(super) fn accepted<B: Default>(accept: &str) -> Response<B> {
     response
 }
 
+/// An answer to a webhook. The connection ends with it.
+pub(super) fn instructed<B: From<String>>(twiml: String) -> Response<B> {
+    let mut response = Response::new(twiml.into());
+    insert(&mut response, CONTENT_TYPE, "text/xml; charset=utf-8");
+    insert(&mut response, CACHE_CONTROL, "no-store");
+    insert(&mut response, CONNECTION, "close");
+    response
+}
+
 /// The answer to a request that is refused. The connection ends with it.
 pub(super) fn refused<B: From<&'static str>>(why: Refused) -> Response<B> {
     let mut response = Response::new(why.message().into());
@@ -117,6 +130,7 @@ pub(super) fn refused<B: From<&'static str>>(why: Refused) -> Response<B> {
     insert(&mut response, CONNECTION, "close");
     match why {
         Refused::Method => insert(&mut response, ALLOW, "GET"),
+        Refused::NotPost => insert(&mut response, ALLOW, "POST"),
         Refused::NoUpgrade | Refused::Version => {
             insert(&mut response, CONNECTION, "upgrade, close");
             insert(&mut response, UPGRADE, "websocket");
@@ -129,7 +143,7 @@ pub(super) fn refused<B: From<&'static str>>(why: Refused) -> Response<B> {
                 &CONNECTIONS_RETRY_AFTER.to_string(),
             );
         }
-        Refused::Gate(refusal) => {
+        Refused::Gate(refusal) if refusal.reason != RefusalReason::Token => {
             let seconds = refusal.retry_after.as_secs_f64().ceil();
             insert(&mut response, RETRY_AFTER, &format!("{seconds:.0}"));
         }

@@ -97,13 +97,7 @@ fn refusals() -> Vec<Case> {
             "",
             "body",
         ),
-        (
-            "GET /raw HTTP/1.0",
-            good,
-            "400 ",
-            "",
-            "http_version",
-        ),
+        ("GET /raw HTTP/1.0", good, "400 ", "", "http_version"),
         (
             "GET /raw HTTP/1.1",
             "X-Long: a\r\n".repeat(100),

@@ -8,3 +8,4 @@ mod signature;
 mod socket;
 mod support;
 mod tls;
+mod webhook;

@@ -10,7 +10,8 @@ use std::{
 use bytes::Bytes;
 use holdline_config::{ByteSize, CallerProfile, Listener, Route};
 use holdline_legs::{
-    Gate, IncomingCall, LegEvent, LegSocket, ListenerRuntime, Permit, Refusal, serve,
+    Direction, Gate, IncomingCall, LegEvent, LegSocket, ListenerRuntime, Permit, Refusal, Token,
+    serve,
 };
 use holdline_session::{Class, Close, Fault, Frame, Payload};
 use holdline_telemetry::Metrics;
@@ -49,11 +50,15 @@ pub(crate) struct TestGate {
 }
 
 impl Gate for TestGate {
-    fn admit(&self) -> Result<Permit, Refusal> {
+    fn admit(&self, _: Option<&Token>) -> Result<Permit, Refusal> {
         match *self.refusal.lock().unwrap() {
             Some(refusal) => Err(refusal),
             None => Ok(Permit::new(Arc::clone(&self.admitted))),
         }
+    }
+
+    fn direct(&self, call_sid: &str) -> Direction {
+        Direction::Connect(Token::new(format!("token-of-{call_sid}")))
     }
 }
 
@@ -65,6 +70,8 @@ pub(crate) fn route(path: &str) -> Route {
         idle_timeout: None,
         max_frame: ByteSize::kib(64),
         signature: None,
+        webhook: None,
+        takeover: None,
         legs: Vec::new(),
         workers: "default".to_owned(),
     }

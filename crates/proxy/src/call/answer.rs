@@ -7,17 +7,21 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
+use holdline_config::Route;
 use holdline_legs::{IdentifyError, Identity, IncomingCall, LegSocket, RouteRuntime, identify};
-use holdline_session::{
-    Attributes, Event, Frame, LegName, LegRef, Session, SessionId, Setup, Time,
-};
+use holdline_session::{Attributes, Frame, LegName, LegRef, Session, SessionId, Setup, Time};
 use holdline_telemetry::LegKind;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use super::{Alarm, Call, Legs, Story, Streams, story::Caller};
+use super::{
+    Alarm, Call, Legs, Story, Streams,
+    arrival::{Arrival, hand_over, refuse, settle},
+    story::Caller,
+};
 use crate::{
     edge::Edge,
     id::new_session_id,
@@ -40,7 +44,9 @@ pub(crate) fn answer(edge: &Arc<Edge>, incoming: IncomingCall) {
         since: edge.clock.now(),
         route: incoming.route.settings().path.as_str().into(),
         call_sid: None,
+        account_sid: None,
         begun: false,
+        ending: false,
         orders,
         abort: None,
     });
@@ -60,10 +66,19 @@ async fn run(
         route,
         peer,
         path,
+        token,
         mut socket,
         permit,
     } = incoming;
-    let mut legs = dial_route(&edge, &route);
+    // A call that comes back has its legs.
+    let holder = token.as_ref();
+    let holder = holder.and_then(|token| edge.book.holder(edge.clock.now(), token));
+    let back = holder.is_some_and(|call_sid| edge.table.is_live(&call_sid));
+    let mut legs = if back {
+        Legs::new(edge.dialer.clone(), edge.metrics.legs.clone())
+    } else {
+        dial_route(&edge, &route)
+    };
     let identity = match introduce(&mut socket, &mut legs, &route).await {
         Ok(identity) => identity,
         Err(error) => {
@@ -79,7 +94,15 @@ async fn run(
         }
     };
     let caller = Caller::new(id, &identity.attributes, peer, path);
-    place.begun(caller.call_sid());
+    match settle(&edge, &route, token.as_ref(), &identity.attributes, &place) {
+        // It was live a moment ago.
+        Arrival::New if back => legs = dial_route(&edge, &route),
+        Arrival::New => {}
+        Arrival::Joins(live) => return hand_over(&edge, live, socket, identity, peer).await,
+        Arrival::Refused(why) => {
+            return refuse(&edge, socket, peer, caller.call_sid(), why).await;
+        }
+    }
     let Some(pool) = edge.pools.get(&route.settings().workers) else {
         let pool = &route.settings().workers;
         error!(session = %id, pool, "call dropped: its route names a pool that is not there");
@@ -95,6 +118,7 @@ async fn run(
         streams,
         orders,
         alarm: Alarm::new(edge.clock),
+        webhook: route.settings().webhook.is_some(),
         story: Story::begin(now, caller, edge.metrics.clone()),
         out,
         finished: false,
@@ -106,10 +130,20 @@ async fn run(
 }
 
 fn setup(edge: &Edge, id: SessionId, route: &RouteRuntime, identity: &Identity) -> Setup {
-    let dialled = &route.settings().legs;
+    let Route {
+        legs: dialled,
+        webhook,
+        takeover,
+        ..
+    } = route.settings();
+    let mut limits = edge.limits.clone();
+    if webhook.is_none() && takeover.is_none() {
+        // Nobody could prove that he has come back: there is nothing to wait for.
+        limits.resume_window = Duration::ZERO;
+    }
     Setup {
         id,
-        limits: edge.limits.clone(),
+        limits,
         caller: identity.attributes.clone(),
         dialled: dialled.iter().map(|leg| LegName::new(&leg.name)).collect(),
         upstreams: edge.dialer.upstreams(),
@@ -122,12 +156,7 @@ impl Call {
         let leg = LegRef::new(LegName::CALLER, 1);
         self.legs.add_caller(leg.clone(), socket);
         self.perform(now);
-        for frame in frames {
-            let leg = leg.clone();
-            let event = Event::Frame { leg, frame };
-            self.legs.note(&event);
-            self.take(event);
-        }
+        self.hear(&leg, frames);
     }
 }
 

@@ -126,6 +126,13 @@ impl Story {
         }
     }
 
+    /// A new stream of the call took the present one's place.
+    pub(super) fn joined(&self, peer: IpAddr, stream_sid: Option<&String>) {
+        self.metrics.sessions.caller_stream("joined");
+        let call_sid = &self.caller.call_sid;
+        info!(session = %self.id(), call_sid, %peer, stream_sid, "the caller has a new stream");
+    }
+
     pub(crate) fn id(&self) -> SessionId {
         self.caller.id
     }

@@ -10,4 +10,5 @@ mod drain;
 mod handoff;
 mod legs;
 mod relay;
+mod resume;
 mod support;

@@ -40,7 +40,9 @@ pub(crate) struct Edge {
 
 /// What differs between the edges of these tests.
 pub(crate) struct Shape {
-    /// Of the one route; `/call` is its path.
+    /// Path of the one route.
+    pub(crate) path: &'static str,
+    /// What else is to be said of it.
     pub(crate) route: &'static str,
     /// YAML of `upstreams`.
     pub(crate) upstreams: String,
@@ -51,6 +53,7 @@ pub(crate) struct Shape {
 impl Default for Shape {
     fn default() -> Self {
         Self {
+            path: "/call",
             route: "profile: raw",
             upstreams: "{}".to_owned(),
             more: "",
@@ -68,6 +71,7 @@ impl Edge {
     /// As [`Edge::start`], with workers at these addresses.
     pub(crate) async fn start_at(workers: &[String], shape: Shape) -> Self {
         let Shape {
+            path,
             route,
             upstreams,
             more,
@@ -77,7 +81,7 @@ impl Edge {
 listeners:
   - name: callers
     address: 127.0.0.1:0
-    routes: [{{path: /call, workers: default, {route}}}]
+    routes: [{{path: "{path}", workers: default, {route}}}]
 upstreams: {upstreams}
 workers:
   default: {{discovery: {{static: {{addresses: {workers:?}}}}}}}
@@ -182,14 +186,27 @@ pub(crate) async fn refused_upgrade(address: SocketAddr, path: &str) -> Answer {
     send_request(address, &head).await
 }
 
+/// As [`request`], a form that is posted.
+pub(crate) async fn post(address: SocketAddr, path: &str, form: &str) -> Answer {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: edge\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n{form}",
+        form.len()
+    );
+    exchange(address, &head).await
+}
+
 async fn send_request(address: SocketAddr, head: &str) -> Answer {
     let close = if head.contains("Upgrade") {
         ""
     } else {
         "Connection: close\r\n"
     };
+    exchange(address, &format!("{head}{close}\r\n")).await
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!("{head}{close}\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let reading = socket.read_to_end(&mut bytes);

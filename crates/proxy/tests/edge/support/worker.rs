@@ -139,6 +139,8 @@ impl Script {
                 call.send_text("model", said.to_owned());
                 call.close_leg("model", 1000, "posted");
             }
+            // The same for those who must speak JSON.
+            None if text == r#"{"event":"end"}"# => call.end_session("asked"),
             Some(("end", reason)) => call.end_session(reason),
             _ => call.send_text(CALLER, format!("{count} {} {text}", self.version)),
         }
