@@ -1,0 +1,166 @@
+//! What comes into the log, and what the log drops.
+
+use holdline_session::{InputKind, Notice, Output, Report, Time};
+
+use super::{Check, Known, Model, Slot, ensure};
+use crate::shell::Shell;
+
+impl Model {
+    /// As many inputs came as something happened, and what they are is remembered.
+    pub(super) fn appends(&mut self, shell: &Shell, now: Time, out: &[Output]) -> Check {
+        for output in out {
+            if let Output::Report(Report::HoldEnded { held }) = output
+                && !self.is_closed
+            {
+                let notice = Notice::Hold {
+                    held: *held,
+                    audio_ms: 0,
+                };
+                self.step.must.push(Known::new(&InputKind::Notice(notice)));
+            }
+        }
+        let mut first = self.step.first.take();
+        let mut group = std::mem::take(&mut self.step.must);
+        let count = group.len() + usize::from(first.is_some());
+        // A log that is full of control frames while the session already ends takes no more.
+        let crammed = self.ending.is_some()
+            && count > 0
+            && (self.kept_frames() + count >= self.limits.log_frames as usize
+                || self.kept_bytes() >= self.limits.log_bytes);
+        let least = if crammed { 0 } else { count };
+        if crammed && first.is_some_and(|first| !first.is_frame) {
+            group.extend(first.take().map(|first| first.known));
+        }
+        group.append(&mut self.step.may);
+        let most = group.len() + usize::from(first.is_some());
+        let ends = self
+            .ending
+            .filter(|_| self.legs.is_empty() && !self.is_closed);
+        if let Some(reason) = ends {
+            self.is_closed = true;
+            group.push(Known::new(&InputKind::SessionEnded {
+                reason,
+                detail: String::new(),
+                fault: reason.fault(),
+            }));
+        }
+        let last = usize::from(ends.is_some());
+        let came = if least == most {
+            most + last
+        } else {
+            let last = usize::try_from(shell.view(now).last.0).unwrap_or(usize::MAX);
+            last.saturating_sub(self.slots.len())
+        };
+        ensure!(
+            (least + last..=most + last).contains(&came),
+            "as many inputs come as things happen",
+            "{came} came, not {least} to {most} and {last}"
+        );
+        self.remember(now, first, group, came);
+        Ok(())
+    }
+
+    fn remember(
+        &mut self,
+        now: Time,
+        mut first: Option<super::First>,
+        mut group: Vec<Known>,
+        came: usize,
+    ) {
+        // One input can only be one thing.
+        let mut only = (came == 1 && first.is_none() && group.len() == 1)
+            .then(|| group.pop())
+            .flatten();
+        for _ in 0..came {
+            let slot = match first.take() {
+                Some(first) => Slot {
+                    at: now,
+                    known: Some(first.known),
+                    group: self.groups.len(),
+                    bytes: first.bytes,
+                    is_media: first.is_media,
+                    is_dropped: false,
+                    handed_to: 0,
+                },
+                None => Slot {
+                    at: now,
+                    known: only.take(),
+                    group: self.groups.len(),
+                    bytes: 0,
+                    is_media: false,
+                    is_dropped: false,
+                    handed_to: 0,
+                },
+            };
+            self.slots.push(slot);
+        }
+        if !group.is_empty() {
+            self.groups.push(group);
+        }
+    }
+
+    /// The log keeps its bounds, save by its newest input; control frames alone end the session.
+    pub(super) fn is_bounded(&self) -> Check {
+        let Some(newest) = self.slots.last().filter(|_| self.ending.is_none()) else {
+            return Ok(());
+        };
+        // Most logs are too short to be worth counting.
+        let most = self.limits.log_frames as usize;
+        if self.kept().len() <= most.min(16) {
+            return Ok(());
+        }
+        let (frames, bytes) = (self.kept_frames(), self.kept_bytes());
+        ensure!(
+            frames <= most && bytes <= self.limits.log_bytes + newest.bytes,
+            "the log is bounded",
+            "{frames} frames of {bytes} bytes"
+        );
+        Ok(())
+    }
+
+    /// Media was dropped: the oldest of the caller's, and only for a reason.
+    pub(super) fn drops(&mut self, now: Time, out: &[Output], applied: bool) -> Check {
+        for output in out {
+            let Output::Report(Report::MediaDropped(gap)) = output else {
+                continue;
+            };
+            let seq = gap.first.0;
+            let index = usize::try_from(seq - 1).unwrap_or(usize::MAX);
+            if self.slots.get(index).is_none_or(|slot| slot.is_dropped) {
+                continue;
+            }
+            let slot = &self.slots[index];
+            ensure!(
+                gap.first == gap.last && slot.is_media && slot.bytes == gap.size.bytes,
+                "only caller media is dropped, and truly told",
+                "{gap:?}"
+            );
+            // A command of a commit of this step may come back as an input, too.
+            let commands = self.pending.as_ref().filter(|_| applied);
+            let coming = usize::from(self.step.first.is_some())
+                + self.step.must.len()
+                + commands.map_or(0, |commit| commit.commands.len());
+            let full = self.kept_frames() + coming.max(1) >= self.limits.log_frames as usize;
+            let heavy = self.kept_bytes() + gap.size.bytes >= self.limits.log_bytes;
+            let old = now.since(slot.at) > self.limits.log_age;
+            ensure!(
+                full || heavy || old,
+                "media is dropped at a limit only",
+                "input {seq}"
+            );
+            // A commit of this step may have taken older media away before.
+            let through = self.pending.as_ref().filter(|_| applied);
+            let from = through.map_or(self.committed, |commit| commit.through.0);
+            let from = usize::try_from(from).unwrap_or(usize::MAX).min(index);
+            let older = self.slots[from..index].iter();
+            ensure!(
+                !older.into_iter().any(|slot| slot.is_media && !slot.is_dropped),
+                "the oldest media goes first",
+                "input {seq}"
+            );
+            self.slots[index].is_dropped = true;
+            self.media_dropped += 1;
+        }
+        Ok(())
+    }
+}

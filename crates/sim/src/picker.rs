@@ -1,0 +1,86 @@
+//! Choosing a worker by the rules that edges keep: a draining worker is never a target, the one to
+//! be left is the last resort or none at all, a suspect stays away from other suspects, the state's
+//! schema must be readable, and the newest version comes first.
+
+use holdline_session::{Event, Seek, WorkerId};
+
+use crate::{
+    coverage::Mark,
+    rng::mix,
+    world::{World, ms},
+};
+
+/// How long a worker that went away, or hangs, is still taken for healthy.
+const BLIND: u64 = ms(6);
+const HEALTH_TIMEOUT: u64 = ms(80);
+
+impl World {
+    /// Answers a seek.
+    pub(crate) fn found(&mut self, call: usize, epoch: u64) {
+        let Some(seek) = self.calls[call]
+            .sought
+            .take_if(|seek| seek.epoch.0 == epoch)
+        else {
+            return;
+        };
+        let epoch = seek.epoch;
+        let Some(worker) = self.pick(call, &seek) else {
+            let reason = "no worker is fit".to_owned();
+            return self.feed(call, Event::SeekFailed { epoch, reason });
+        };
+        if seek.suspect {
+            self.coverage.mark(Mark::SuspectSeek);
+        }
+        self.open_stream(call, epoch.0, worker, seek.suspect);
+        let version = format!("v{}", self.workers[worker].version);
+        let worker = WorkerId(worker as u64);
+        self.feed(
+            call,
+            Event::Offered {
+                epoch,
+                worker,
+                version,
+            },
+        );
+    }
+
+    fn pick(&self, call: usize, seek: &Seek) -> Option<usize> {
+        let mut best: Option<(usize, (u64, u64, u64))> = None;
+        let mut last_resort = None;
+        for worker in 0..self.workers.len() {
+            if !self.is_fit(call, worker, seek) {
+                continue;
+            }
+            if seek.avoid == Some(WorkerId(worker as u64)) {
+                last_resort = (!seek.planned).then_some(worker);
+                continue;
+            }
+            let rank = self.rank[self.workers[worker].version as usize];
+            let load = self.load(worker);
+            let key = (rank, u64::MAX - load, mix((call as u64) << 32 | worker as u64));
+            if best.is_none_or(|(_, best)| key > best) {
+                best = Some((worker, key));
+            }
+        }
+        best.map(|(worker, _)| worker).or(last_resort)
+    }
+
+    fn is_fit(&self, call: usize, index: usize, seek: &Seek) -> bool {
+        let worker = &self.workers[index];
+        let now = self.now.0;
+        let seen = worker.ready && (worker.alive || now < worker.died_at + BLIND);
+        let healthy =
+            now >= worker.hung_until || now < worker.hung_since + HEALTH_TIMEOUT;
+        let reads = seek.schema <= worker.version;
+        let apart = !seek.suspect
+            || !self.streams.iter().any(|stream| {
+                stream.worker == index && stream.suspect && !stream.edge_gone && stream.call != call
+            });
+        seen && healthy && !worker.draining && reads && apart
+    }
+
+    fn load(&self, worker: usize) -> u64 {
+        let here = |stream: &&crate::network::Stream| stream.worker == worker && !stream.edge_gone;
+        self.streams.iter().filter(here).count() as u64
+    }
+}

@@ -1,0 +1,305 @@
+//! The engine as the world drives it, with a seam at which a planted bug can sit: what goes in or
+//! comes out is changed, or the engine is given other bounds than the model was told. A checker
+//! that such a bug gets past is no checker.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use holdline_session::{
+    Account, Attributes, Epoch, Event, FromWorker, InputKind, LegName, LegState, Limits, Output,
+    Report, Session, SessionId, Setup, Snapshot, Time, ToWorker, View,
+};
+
+use crate::model::Broken;
+
+macro_rules! bugs {
+    ($($name:ident $word:literal),+ $(,)?) => {
+        /// A mistake that an engine or its shell could make.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[allow(missing_docs, reason = "the words say it")]
+        pub enum Bug { $($name),+ }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The name used on the command line and in logs.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+bugs! {
+    FenceSkipped "fence-skipped",
+    ReplaySkipsOne "replay-skips-one",
+    ReplayRepeatsOne "replay-repeats-one",
+    CommitAppliedTwice "commit-applied-twice",
+    CommandLost "command-lost",
+    CommandsSwapped "commands-swapped",
+    TimersLostAtHandoff "timers-lost-at-handoff",
+    TimersRestartAtHandoff "timers-restart-at-handoff",
+    FiredTimerNeverDelivered "fired-timer-never-delivered",
+    StaleMarkLost "stale-mark-lost",
+    StateKeyLost "state-key-lost",
+    StateOfEarlierAttach "state-of-earlier-attach",
+    StrikesForgotten "strikes-forgotten",
+    SuspectNotKeptApart "suspect-not-kept-apart",
+    LossUnsaid "loss-unsaid",
+    GapUnderstated "gap-understated",
+    LogBoundIgnored "log-bound-ignored",
+    WindowTooWide "window-too-wide",
+    HighMarkIgnored "high-mark-ignored",
+    StuckTooEarly "stuck-too-early",
+    AbsenceBlamed "absence-blamed",
+    GivesUpTooEarly "gives-up-too-early",
+    ResumeWindowCut "resume-window-cut",
+    OldSnapshotRestored "old-snapshot-restored",
+    CallerNotRead "caller-not-read",
+    HoldUnsaid "hold-unsaid",
+    EndSaidTwice "end-said-twice",
+    EndNeverSaid "end-never-said",
+}
+
+pub(crate) struct Shell {
+    session: Session,
+    bug: Option<Bug>,
+    /// A snapshot of some time ago, for a bug that restores it.
+    old: Option<Snapshot>,
+    old_state: Option<Vec<(String, bytes::Bytes)>>,
+    current: Option<Epoch>,
+    attaches: u32,
+}
+
+impl Shell {
+    pub(crate) fn new(
+        id: u128,
+        limits: Limits,
+        dialled: bool,
+        bug: Option<Bug>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let setup = Setup {
+            id: SessionId(id),
+            limits: with_bug(limits, bug),
+            caller: Attributes::new(),
+            dialled: dialled
+                .then(|| LegName::new(LegName::MODEL))
+                .into_iter()
+                .collect(),
+            upstreams: BTreeSet::from(["model".to_owned()]),
+        };
+        Self {
+            session: Session::new(setup, now, out),
+            bug,
+            old: None,
+            old_state: None,
+            current: None,
+            attaches: 0,
+        }
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, mut event: Event, out: &mut Vec<Output>) {
+        if let Some(bug) = self.bug {
+            self.spoil_event(bug, now, &mut event, out);
+        }
+        self.session.handle(now, event, out);
+        if let Some(bug) = self.bug {
+            self.spoil_outputs(bug, out);
+        }
+    }
+
+    /// The session as bytes, and back, under whatever bounds the other edge has.
+    pub(crate) fn hand_over(&mut self, limits: Limits, now: Time) -> Result<(), Broken> {
+        let snapshot = match &self.old {
+            Some(old) if self.bug == Some(Bug::OldSnapshotRestored) => old.clone(),
+            _ => self.session.snapshot(),
+        };
+        let bytes = snapshot.to_bytes();
+        let again = bytes.and_then(|bytes| Snapshot::from_bytes(&bytes));
+        let snapshot = again.map_err(|error| Broken {
+            rule: "a snapshot can be read back",
+            detail: error.to_string(),
+        })?;
+        self.session = Session::restore(snapshot, with_bug(limits, self.bug), now);
+        self.current = None;
+        Ok(())
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.session.next_wake()
+    }
+
+    pub(crate) fn reads(&self, leg: &LegName) -> bool {
+        let spoilt = self.bug == Some(Bug::CallerNotRead) && leg.is_caller();
+        self.session.reads(leg) && !(spoilt && self.current.is_none())
+    }
+
+    pub(crate) fn hears(&self, epoch: Epoch) -> bool {
+        self.session.hears(epoch)
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        self.session.account()
+    }
+
+    pub(crate) fn view(&self, now: Time) -> View {
+        self.session.view(now)
+    }
+
+    pub(crate) fn leg_state(&self, leg: &LegName) -> Option<LegState> {
+        self.session.leg_state(leg)
+    }
+
+    fn spoil_event(&mut self, bug: Bug, now: Time, event: &mut Event, out: &mut Vec<Output>) {
+        match (bug, &mut *event) {
+            (
+                Bug::FenceSkipped,
+                Event::FromWorker {
+                    epoch,
+                    message: FromWorker::Commit(_),
+                },
+            ) => {
+                if let Some(current) = self.current {
+                    *epoch = current;
+                }
+            }
+            (
+                Bug::CommitAppliedTwice,
+                Event::FromWorker {
+                    epoch,
+                    message: FromWorker::Commit(_),
+                },
+            ) if self.current == Some(*epoch) => self.session.handle(now, event.clone(), out),
+            (Bug::AbsenceBlamed, _) => {
+                while let Some(due) = self.session.next_wake().filter(|due| *due < now) {
+                    let step = (due + Duration::from_millis(249)).min(now);
+                    self.session.handle(step, Event::Tick, out);
+                }
+            }
+            (Bug::OldSnapshotRestored, _) if self.session.account().commits % 16 == 3 => {
+                self.old = Some(self.session.snapshot());
+            }
+            _ => {}
+        }
+    }
+
+    fn spoil_outputs(&mut self, bug: Bug, out: &mut Vec<Output>) {
+        for output in &mut *out {
+            match output {
+                Output::ToWorker {
+                    epoch,
+                    message: ToWorker::Attach(_),
+                } => {
+                    self.current = Some(*epoch);
+                    self.attaches += 1;
+                }
+                Output::Hangup { epoch, .. } if self.current == Some(*epoch) => self.current = None,
+                _ => {}
+            }
+        }
+        let again = self.attaches > 1;
+        for output in &mut *out {
+            if let Output::ToWorker { message, .. } = output {
+                self.spoil_message(bug, again, message);
+            }
+            match output {
+                Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = false,
+                _ => {}
+            }
+        }
+        let is_send = |output: &Output| matches!(output, Output::Send { .. });
+        match bug {
+            Bug::CommandLost if again => {
+                if let Some(index) = out.iter().position(is_send) {
+                    out.remove(index);
+                }
+            }
+            Bug::CommandsSwapped => {
+                let first = out.iter().position(is_send);
+                let last = out.iter().rposition(is_send);
+                if let (Some(first), Some(last)) = (first, last) {
+                    out.swap(first, last);
+                }
+            }
+            Bug::LossUnsaid => {
+                out.retain(|output| !matches!(output, Output::Report(Report::MediaLost(_))));
+            }
+            Bug::HoldUnsaid => {
+                out.retain(|output| !matches!(output, Output::Report(Report::HoldEnded { .. })));
+            }
+            Bug::EndNeverSaid => out.retain(|output| *output != Output::Finished),
+            Bug::EndSaidTwice => {
+                if out.last() == Some(&Output::Finished) {
+                    out.push(Output::Finished);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn spoil_message(&mut self, bug: Bug, again: bool, message: &mut ToWorker) {
+        match message {
+            ToWorker::Attach(attach) => {
+                let state = attach.state.clone();
+                match bug {
+                    Bug::TimersLostAtHandoff => attach.timers.clear(),
+                    Bug::TimersRestartAtHandoff => {
+                        for (_, left, _) in &mut attach.timers {
+                            *left *= 2;
+                        }
+                    }
+                    Bug::StateKeyLost => drop(attach.state.pop()),
+                    Bug::StateOfEarlierAttach => {
+                        if let Some(old) = self.old_state.replace(state) {
+                            attach.state = old;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            ToWorker::Inputs { inputs, .. } => {
+                match bug {
+                    Bug::ReplaySkipsOne if again && !inputs.is_empty() => drop(inputs.remove(0)),
+                    Bug::ReplayRepeatsOne if again => {
+                        if let Some(input) = inputs.last().cloned() {
+                            inputs.push(input);
+                        }
+                    }
+                    Bug::FiredTimerNeverDelivered if again => inputs
+                        .retain(|input| !matches!(input.kind, InputKind::TimerFired { .. })),
+                    _ => {}
+                }
+                for input in inputs {
+                    match &mut input.kind {
+                        InputKind::TimerFired { stale, .. } if bug == Bug::StaleMarkLost => {
+                            *stale = false;
+                        }
+                        InputKind::Gap(gap) if bug == Bug::GapUnderstated => {
+                            gap.size.frames -= 1;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            ToWorker::Release { .. } => {}
+        }
+    }
+}
+
+/// The bounds that an engine with this bug keeps.
+fn with_bug(mut limits: Limits, bug: Option<Bug>) -> Limits {
+    match bug {
+        Some(Bug::StrikesForgotten) => limits.poison_limit += 100,
+        Some(Bug::LogBoundIgnored) => limits.log_frames *= 2,
+        Some(Bug::WindowTooWide) => limits.window_inputs += 1,
+        Some(Bug::HighMarkIgnored) => limits.leg_high *= 4,
+        Some(Bug::StuckTooEarly) => limits.progress_timeout /= 2,
+        Some(Bug::GivesUpTooEarly) => limits.give_up /= 2,
+        Some(Bug::ResumeWindowCut) => limits.resume_window /= 2,
+        _ => {}
+    }
+    limits
+}
