@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod caller_return;
 mod command_line;
 mod conformance;
 mod edge_pause;

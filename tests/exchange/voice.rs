@@ -80,6 +80,11 @@ workers:
         [("OPENAI_API_KEY", API_KEY)]
     }
 
+    /// The model.
+    pub(crate) fn model(&self) -> &OpenAiSim {
+        &self.model
+    }
+
     /// Places a call, and waits until caller and model have heard each other.
     pub(crate) async fn converse(&self, mut options: CallerOptions) -> Conversation {
         options.max_length = LONGEST;

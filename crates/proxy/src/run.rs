@@ -175,6 +175,13 @@ fn warn_of_open_doors(config: &Config) {
                     path = route.path,
                     "signatures are not checked on this route: anyone who reaches it can place a call"
                 );
+                if route.webhook.is_some() || route.takeover.is_some() {
+                    warn!(
+                        listener = listener.name,
+                        path = route.path,
+                        "so can anyone who knows a live call's id take that call over"
+                    );
+                }
             }
         }
     }
