@@ -40,6 +40,14 @@ impl Gate for Edge {
     }
 }
 
+impl Edge {
+    /// Whether this token brings a stream to a call that has a session.
+    pub(crate) fn comes_back(&self, token: &Token) -> bool {
+        let holder = self.book.holder(self.clock.now(), token);
+        holder.is_some_and(|call_sid| self.table.is_live(&call_sid))
+    }
+}
+
 /// What becomes of a call whose session is over, while its caller still listens.
 fn after(reason: EndReason) -> Direction {
     match reason {

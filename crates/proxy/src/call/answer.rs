@@ -71,9 +71,7 @@ async fn run(
         permit,
     } = incoming;
     // A call that comes back has its legs.
-    let holder = token.as_ref();
-    let holder = holder.and_then(|token| edge.book.holder(edge.clock.now(), token));
-    let back = holder.is_some_and(|call_sid| edge.table.is_live(&call_sid));
+    let back = token.as_ref().is_some_and(|token| edge.comes_back(token));
     let mut legs = if back {
         Legs::new(edge.dialer.clone(), edge.metrics.legs.clone())
     } else {
@@ -81,14 +79,12 @@ async fn run(
     };
     let identity = match introduce(&mut socket, &mut legs, &route).await {
         Ok(identity) => identity,
-        Err(error) => {
-            let IdentifyError { why, close } = error;
-            edge.metrics
-                .legs
-                .closed(LegKind::Caller, close.code, close.fault.as_str());
+        Err(IdentifyError { why, close }) => {
+            let (code, reason, fault) = (close.code, close.reason, close.fault.as_str());
+            edge.metrics.legs.closed(LegKind::Caller, code, fault);
             info!(
-                session = %id, %peer, path, why, code = close.code, reason = close.reason,
-                fault = close.fault.as_str(), "caller left before its call began"
+                session = %id, %peer, path, why, code, reason, fault,
+                "caller left before its call began"
             );
             return;
         }
