@@ -57,8 +57,23 @@ impl World {
     }
 
     fn say(&mut self, call: usize, letter: char, class: Class) {
+        let size = self.rng.range(8, 36) as usize;
+        if letter == 't' && self.rng.percent(50) {
+            // At about the moment when the timer runs out.
+            let at = self.now.0 + ms(size as u64) + self.rng.below(ms(4));
+            self.queue.push(at, Happening::Recant { call, size });
+        }
+        self.say_sized(call, letter, class, size);
+    }
+
+    pub(crate) fn recant(&mut self, call: usize, size: usize) {
+        if self.calls[call].sockets[CALLER].state == State::Open {
+            self.say_sized(call, 'c', Class::Control, size);
+        }
+    }
+
+    fn say_sized(&mut self, call: usize, letter: char, class: Class, size: usize) {
         self.counter += 1;
-        let size = self.rng.range(6, 36) as usize;
         let payload = text(letter, self.counter, size);
         let leg = self.leg_ref(call, CALLER);
         let frame = Frame { class, payload };
@@ -98,7 +113,10 @@ impl World {
 
     /// The socket of a caller breaks, or a second stream of the same call appears.
     pub(crate) fn caller_trouble(&mut self, call: usize) {
-        let breaks = self.calls[call].plan.trouble.is_some_and(|(_, breaks)| breaks);
+        let breaks = self.calls[call]
+            .plan
+            .trouble
+            .is_some_and(|(_, breaks)| breaks);
         if !breaks {
             return self.caller_returns(call);
         }
@@ -122,10 +140,8 @@ impl World {
         self.coverage.mark(mark);
         let attributes = Attributes::new();
         let opening = self.calls[call].sockets[CALLER].opening + 1;
+        self.calls[call].sockets[CALLER] = Socket::new(opening, State::Open);
         self.feed(call, Event::CallerReplaced { attributes });
-        if self.calls[call].model.ending().is_none() {
-            self.calls[call].sockets[CALLER] = Socket::new(opening, State::Open);
-        }
     }
 
     /// A call ends as planned.

@@ -32,14 +32,18 @@ const CONTEXT: usize = 40;
 /// where some fault, transition or report occurred in fewer than one in a hundred seeds), 2 where
 /// the command could not be done.
 #[derive(Parser, Debug)]
-#[command(name = "holdline-sim", version, after_help = "\
+#[command(
+    name = "holdline-sim",
+    version,
+    after_help = "\
 Examples:
   holdline-sim run --seeds 10000          as CI does
   holdline-sim run --seeds 1000000 --jobs 8
   holdline-sim seed 4711                  one seed, line by line
   holdline-sim replay seed-4711.log       what a failing seed left behind
   holdline-sim replay seed-4711.log --until 350
-  holdline-sim run --seeds 100 --plant fence-skipped   does the checker see it?")]
+  holdline-sim run --seeds 100 --plant fence-skipped   does the checker see it?"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -8,7 +8,7 @@ use holdline_session::{DropReason, InputKind, LegRef, Notice};
 use crate::rng::mix;
 
 /// The digest of nothing.
-pub(crate) const EMPTY: u64 = 0xD16E_57;
+pub(crate) const EMPTY: u64 = 0x00D1_6E57;
 /// Stands for media that a worker knows only as dropped.
 const GAP: u64 = 0x6A9;
 

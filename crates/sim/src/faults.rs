@@ -7,7 +7,7 @@ use holdline_session::Loss;
 use crate::{
     coverage::Mark,
     network::Stream,
-    plan::Fault,
+    plan::{CALM, Fault},
     queue::Happening,
     sockets::{CALLER, State},
     world::{World, ms},
@@ -25,7 +25,8 @@ impl World {
             Fault::Roll => self.roll(2, Mark::Roll),
             Fault::RollBack => self.roll(1, Mark::RollBack),
             Fault::SchemaBump => {
-                if !self.writes_two && self.workers.iter().any(|one| one.alive && one.version == 2) {
+                if !self.writes_two && self.workers.iter().any(|one| one.alive && one.version == 2)
+                {
                     self.writes_two = true;
                     self.coverage.mark(Mark::SchemaBump);
                 }
@@ -36,7 +37,7 @@ impl World {
                 self.spike_until = self.now.0 + self.rng.range(ms(50), ms(400));
                 self.coverage.mark(Mark::DelaySpike);
             }
-            Fault::Duplicate => self.double_until = self.now.0 + ms(1_500),
+            Fault::Duplicate => self.double_until = CALM,
             Fault::Mute | Fault::Full | Fault::Deaf | Fault::Slow => self.quirk(fault),
             Fault::BadCommit => self.bad_commit(),
             Fault::EdgeFrozen => {
@@ -316,4 +317,3 @@ impl World {
         self.feed(call, holdline_session::Event::Tick);
     }
 }
-

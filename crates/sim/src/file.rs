@@ -1,11 +1,7 @@
 //! The file that a failing seed leaves: how it was run, and its event log. The log is there to be
 //! read and compared; the run itself follows from seed and options alone.
 
-use crate::{
-    runner::Outcome,
-    shell::Bug,
-    world::Options,
-};
+use crate::{runner::Outcome, shell::Bug, world::Options};
 
 const MAGIC: &str = "# holdline-sim event log 1";
 
@@ -47,7 +43,9 @@ pub(crate) fn write(outcome: &Outcome, options: Options) -> String {
 pub(crate) fn read(text: &str) -> Result<Recipe, String> {
     let mut lines = text.lines();
     if lines.next() != Some(MAGIC) {
-        return Err(format!("this is no event log: its first line is not \"{MAGIC}\""));
+        return Err(format!(
+            "this is no event log: its first line is not \"{MAGIC}\""
+        ));
     }
     let (mut seed, mut bug, mut rest) = (None, None, Vec::new());
     for line in lines {
@@ -56,7 +54,11 @@ pub(crate) fn read(text: &str) -> Result<Recipe, String> {
             continue;
         };
         if let Some(number) = comment.strip_prefix("seed ") {
-            seed = Some(number.parse().map_err(|error| format!("seed {number}: {error}"))?);
+            seed = Some(
+                number
+                    .parse()
+                    .map_err(|error| format!("seed {number}: {error}"))?,
+            );
         } else if let Some(name) = comment.strip_prefix("planted ") {
             let known = Bug::ALL.iter().find(|bug| bug.as_str() == name);
             bug = Some(*known.ok_or_else(|| format!("no planted bug is called {name}"))?);

@@ -6,8 +6,8 @@
 //! have seen, and is asked after every step. All of it follows from one number, the seed: no
 //! clock, no threads, no hash iteration inside.
 
-pub mod cli;
 mod callers;
+pub mod cli;
 mod coverage;
 mod digest;
 mod faults;

@@ -104,7 +104,8 @@ struct At {
     /// Inputs beyond the last commit: seq and payload bytes.
     outstanding: VecDeque<(u64, u64)>,
     waiting_since: Time,
-    release_asked: bool,
+    /// When it was asked to let go.
+    release_asked: Option<Time>,
     applied: u64,
 }
 
@@ -122,6 +123,8 @@ struct Step {
     caller_gone: Option<EndReason>,
     /// The reason of an end that the edge or an operator asks for.
     asked: Option<EndReason>,
+    /// The event itself ends what is being prepared.
+    target_fails: bool,
     fenced: u64,
     strike: Option<u32>,
     poisoned: bool,
@@ -148,6 +151,8 @@ pub(crate) struct Model {
     link: Link,
     at: Option<At>,
     last_epoch: u64,
+    /// Since when an answer is awaited to what is being prepared.
+    asked_since: Time,
     unattached_since: Time,
     ending: Option<EndReason>,
     is_closed: bool,
@@ -186,6 +191,7 @@ impl Model {
             link: Link::Vacant,
             at: None,
             last_epoch: 0,
+            asked_since: now,
             unattached_since: now,
             ending: None,
             is_closed: false,
@@ -224,7 +230,10 @@ impl Model {
         if let Some(at) = &mut self.at {
             at.attached_at = at.attached_at + late;
             at.waiting_since = at.waiting_since + late;
+            at.release_asked = at.release_asked.map(|asked| asked + late);
         }
+        self.asked_since = self.asked_since + late;
+        self.step.target_fails = self.fails_target(event);
         let input = match event {
             Event::Frame { leg, frame } => return self.frame_comes(leg, frame),
             Event::LegOpened { leg, attributes } => self.present(leg).map(|present| {
@@ -257,6 +266,12 @@ impl Model {
             }
             Event::FromWorker { epoch, message } => {
                 self.worker_speaks(epoch.0, message);
+                None
+            }
+            Event::Offered { epoch, .. } => {
+                if self.link.target() == Some(epoch.0) {
+                    self.asked_since = now;
+                }
                 None
             }
             Event::End { reason, .. } => {
@@ -314,9 +329,12 @@ impl Model {
         }
         self.appends(shell, now, out)?;
         self.drops(now, out, false)?;
+        if reported == Some(EndReason::LogOverflow) {
+            self.has_overflowed()?;
+        }
         self.outputs(now, out, coverage)?;
         self.settle_step()?;
-        if self.steps % 16 == 0 || reported.is_some() {
+        if self.steps.is_multiple_of(16) || reported.is_some() {
             self.compare(shell, now)?;
         }
         Ok(())
@@ -355,11 +373,7 @@ impl Model {
         );
         let said = (account.media_dropped, account.media_lost, account.end_lost);
         let seen = (self.media_dropped, self.media_lost, self.end_lost);
-        ensure!(
-            said == seen,
-            "the account is true",
-            "{said:?} for {seen:?}"
-        );
+        ensure!(said == seen, "the account is true", "{said:?} for {seen:?}");
         Ok(())
     }
 
@@ -407,6 +421,15 @@ impl Model {
         kept.map(|slot| slot.bytes).sum()
     }
 
+    fn fails_target(&self, event: &Event) -> bool {
+        let epoch = match event {
+            Event::SeekFailed { epoch, .. } | Event::StreamLost { epoch, .. } => epoch,
+            Event::FromWorker { epoch, message } if *message != FromWorker::Accept => epoch,
+            _ => return false,
+        };
+        self.link.target() == Some(epoch.0)
+    }
+
     fn worker_speaks(&mut self, epoch: u64, message: &FromWorker) {
         let Some(at) = self.at.as_ref().filter(|at| at.epoch == epoch) else {
             self.step.fenced = u64::from(self.link.target() != Some(epoch) && !self.is_finished);
@@ -421,7 +444,7 @@ impl Model {
                     self.pending = Some(commit.clone());
                 }
             }
-            FromWorker::Released => self.step.refusal = !at.release_asked,
+            FromWorker::Released => self.step.refusal = at.release_asked.is_none(),
             FromWorker::Accept | FromWorker::Reject { .. } => self.step.refusal = true,
             FromWorker::Draining { .. } => {}
         }

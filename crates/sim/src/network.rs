@@ -185,6 +185,12 @@ impl World {
             let until = worker.hung_until;
             return self.queue.push(until, Happening::Down { stream });
         }
+        // A worker that comes back has its hands full before it looks at what was called off.
+        let gone = matches!(self.streams[stream].down.front(), Some(Down::Gone));
+        if gone && worker.hung_until > 0 && self.now.0 < worker.hung_until + ms(6) {
+            let until = worker.hung_until + ms(6);
+            return self.queue.push(until, Happening::Down { stream });
+        }
         let Some(message) = self.streams[stream].down.pop_front() else {
             return;
         };

@@ -57,7 +57,11 @@ impl World {
             }
             let rank = self.rank[self.workers[worker].version as usize];
             let load = self.load(worker);
-            let key = (rank, u64::MAX - load, mix((call as u64) << 32 | worker as u64));
+            let key = (
+                rank,
+                u64::MAX - load,
+                mix((call as u64) << 32 | worker as u64),
+            );
             if best.is_none_or(|(_, best)| key > best) {
                 best = Some((worker, key));
             }
@@ -69,8 +73,7 @@ impl World {
         let worker = &self.workers[index];
         let now = self.now.0;
         let seen = worker.ready && (worker.alive || now < worker.died_at + BLIND);
-        let healthy =
-            now >= worker.hung_until || now < worker.hung_since + HEALTH_TIMEOUT;
+        let healthy = now >= worker.hung_until || now < worker.hung_since + HEALTH_TIMEOUT;
         let reads = seek.schema <= worker.version;
         let apart = !seek.suspect
             || !self.streams.iter().any(|stream| {

@@ -60,7 +60,7 @@ const FAULTS: &[(u64, Fault)] = &[
     (6, Fault::DelaySpike),
     (9, Fault::Duplicate),
     (4, Fault::Mute),
-    (3, Fault::Full),
+    (5, Fault::Full),
     (6, Fault::Deaf),
     (4, Fault::BadCommit),
     (6, Fault::Slow),
@@ -219,7 +219,8 @@ fn limits(rng: &mut Rng, small_log: bool, small_window: bool) -> Limits {
         limits.log_age = ms(rng.range(150, 900));
     }
     if small_window {
-        limits.window_inputs = u32::try_from(rng.range(1, 6)).unwrap_or(1);
+        let wide = rng.percent(60);
+        limits.window_inputs = if wide { rng.range(2, 6) as u32 } else { 1 };
         limits.window_bytes = rng.range(60, 200);
         limits.message_bytes = rng.range(200, 600);
     }

@@ -136,14 +136,14 @@ impl Program {
             }
             InputKind::Frame { .. } => commands.push(send(LegName::CALLER, 'a', seq, 24)),
             InputKind::LegOpened { leg, .. } if is_model(&leg.name) => self.model(true),
-            InputKind::LegOpened { leg, .. } if leg.name.is_caller() => {
-                if seq == 1 && self.openings == 0 {
-                    self.open_model(commands);
-                }
+            InputKind::LegOpened { leg, .. }
+                if leg.name.is_caller() && seq == 1 && self.openings == 0 =>
+            {
+                self.open_model(commands);
             }
             InputKind::LegClosed { leg, .. } if is_model(&leg.name) => {
                 self.model(false);
-                if seq % 3 == 0 {
+                if seq.is_multiple_of(3) {
                     self.set_timer("redial", 30, seq, commands);
                 } else {
                     self.open_model(commands);
@@ -221,13 +221,13 @@ impl Program {
 
     fn caller(&mut self, seq: u64, leg: &LegRef, payload: &Payload, commands: &mut Vec<Command>) {
         let bytes = payload.bytes();
-        let number = u64::from(bytes.get(1).copied().unwrap_or(0));
+        let number = bytes.len() as u64;
         let timer = || format!("t{}", number % 2);
         match bytes.first() {
             Some(b'm') if self.model_open => {
                 commands.push(send(LegName::MODEL, 'e', seq, bytes.len()))
             }
-            Some(b't') => self.set_timer(&timer(), 5 + number % 10 * 8, seq, commands),
+            Some(b't') => self.set_timer(&timer(), number, seq, commands),
             Some(b'c') => {
                 let name = timer();
                 self.timers.remove(&name);
@@ -269,14 +269,7 @@ impl Program {
         }
     }
 
-    fn timer(
-        &mut self,
-        seq: u64,
-        name: &str,
-        tag: u64,
-        stale: bool,
-        commands: &mut Vec<Command>,
-    ) {
+    fn timer(&mut self, seq: u64, name: &str, tag: u64, stale: bool, commands: &mut Vec<Command>) {
         if self.timers.get(name) != Some(&tag) {
             return;
         }
@@ -291,7 +284,7 @@ impl Program {
             return self.open_model(commands);
         }
         commands.push(send(LegName::CALLER, 'f', tag, 12));
-        if tag % 4 == 0 {
+        if tag.is_multiple_of(4) {
             self.set_timer(name, 40, seq, commands);
         }
     }

@@ -14,6 +14,8 @@ pub(crate) enum Happening {
     Wake { call: usize },
     /// The caller speaks.
     Caller { call: usize },
+    /// The caller thinks better of a timer; `size` says which.
+    Recant { call: usize, size: usize },
     /// The caller does what its plan says about the end.
     Farewell { call: usize },
     /// The caller's socket breaks, or a second one appears.
@@ -23,13 +25,29 @@ pub(crate) enum Happening {
     /// Nothing else has ended the call.
     LastResort { call: usize },
     /// The service behind an outbound leg speaks.
-    Talk { call: usize, leg: usize, opening: u32 },
+    Talk {
+        call: usize,
+        leg: usize,
+        opening: u32,
+    },
     /// A dialled leg opens or fails.
-    Dialled { call: usize, leg: usize, opening: u32 },
+    Dialled {
+        call: usize,
+        leg: usize,
+        opening: u32,
+    },
     /// A socket takes bytes.
-    Write { call: usize, leg: usize, opening: u32 },
+    Write {
+        call: usize,
+        leg: usize,
+        opening: u32,
+    },
     /// A closing socket is closed.
-    Closed { call: usize, leg: usize, opening: u32 },
+    Closed {
+        call: usize,
+        leg: usize,
+        opening: u32,
+    },
     /// The picker answers a seek.
     Found { call: usize, epoch: u64 },
     /// A message reaches the edge.
@@ -60,6 +78,7 @@ impl Happening {
         match *self {
             Self::Wake { call }
             | Self::Caller { call }
+            | Self::Recant { call, .. }
             | Self::Farewell { call }
             | Self::CallerTrouble { call }
             | Self::Return { call }

@@ -7,7 +7,7 @@ pub(crate) struct Rng(u64);
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(mix(seed ^ 0x5EED_0F_5EED))
+        Self(mix(seed ^ 0x005E_ED0F_5EED))
     }
 
     pub(crate) fn next(&mut self) -> u64 {

@@ -86,10 +86,11 @@ pub fn run_seed(seed: u64, options: Options) -> Outcome {
     let mut world = World::new(seed, options);
     let run = catch_unwind(AssertUnwindSafe(|| world.run()));
     if let Err(panic) = run {
-        let words = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        let words = panic.downcast_ref::<String>().cloned().or_else(|| {
+            panic
+                .downcast_ref::<&str>()
+                .map(|words| (*words).to_owned())
+        });
         let detail = words.unwrap_or_else(|| "no words".to_owned());
         world.fail(0, "the engine does not panic", detail);
     }

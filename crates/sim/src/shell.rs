@@ -52,6 +52,8 @@ bugs! {
     WindowTooWide "window-too-wide",
     HighMarkIgnored "high-mark-ignored",
     StuckTooEarly "stuck-too-early",
+    OfferCutShort "offer-cut-short",
+    ReleaseCutShort "release-cut-short",
     AbsenceBlamed "absence-blamed",
     GivesUpTooEarly "gives-up-too-early",
     ResumeWindowCut "resume-window-cut",
@@ -231,10 +233,8 @@ impl Shell {
                 out.retain(|output| !matches!(output, Output::Report(Report::HoldEnded { .. })));
             }
             Bug::EndNeverSaid => out.retain(|output| *output != Output::Finished),
-            Bug::EndSaidTwice => {
-                if out.last() == Some(&Output::Finished) {
-                    out.push(Output::Finished);
-                }
+            Bug::EndSaidTwice if out.last() == Some(&Output::Finished) => {
+                out.push(Output::Finished);
             }
             _ => {}
         }
@@ -268,8 +268,9 @@ impl Shell {
                             inputs.push(input);
                         }
                     }
-                    Bug::FiredTimerNeverDelivered if again => inputs
-                        .retain(|input| !matches!(input.kind, InputKind::TimerFired { .. })),
+                    Bug::FiredTimerNeverDelivered if again => {
+                        inputs.retain(|input| !matches!(input.kind, InputKind::TimerFired { .. }))
+                    }
                     _ => {}
                 }
                 for input in inputs {
@@ -297,6 +298,8 @@ fn with_bug(mut limits: Limits, bug: Option<Bug>) -> Limits {
         Some(Bug::WindowTooWide) => limits.window_inputs += 1,
         Some(Bug::HighMarkIgnored) => limits.leg_high *= 4,
         Some(Bug::StuckTooEarly) => limits.progress_timeout /= 2,
+        Some(Bug::OfferCutShort) => limits.offer_timeout /= 3,
+        Some(Bug::ReleaseCutShort) => limits.release_timeout /= 3,
         Some(Bug::GivesUpTooEarly) => limits.give_up /= 2,
         Some(Bug::ResumeWindowCut) => limits.resume_window /= 2,
         _ => {}

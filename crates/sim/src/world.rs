@@ -242,6 +242,7 @@ impl World {
             Happening::Start { call } => self.start(call),
             Happening::Wake { call } => self.wake(call),
             Happening::Caller { call } => self.caller(call),
+            Happening::Recant { call, size } => self.recant(call, size),
             Happening::Farewell { call } => self.farewell(call),
             Happening::CallerTrouble { call } => self.caller_trouble(call),
             Happening::Return { call } => self.caller_returns(call),
@@ -300,7 +301,11 @@ impl World {
         let one = &mut self.calls[call];
         let wake = one.shell.next_wake();
         let late = wake.map_or(Duration::ZERO, |due| self.now.since(due));
-        let late = if late >= ABSENCE { late } else { Duration::ZERO };
+        let late = if late >= ABSENCE {
+            late
+        } else {
+            Duration::ZERO
+        };
         let mut out = std::mem::take(&mut self.out);
         out.clear();
         one.model.before(self.now, late, &event);

@@ -28,13 +28,13 @@ impl Model {
         };
         match message {
             ToWorker::Release { .. } => {
-                at.release_asked = true;
+                at.release_asked = Some(now);
                 let next = self.link.asks_release(coverage);
                 self.moves_link(next, "asks to release")?;
             }
             ToWorker::Inputs { inputs, applied } => {
                 ensure!(
-                    !at.release_asked || inputs.is_empty(),
+                    at.release_asked.is_none() || inputs.is_empty(),
                     "after Release comes nothing",
                     "{} inputs",
                     inputs.len()
@@ -106,7 +106,7 @@ impl Model {
             next: attach.next_seq.0,
             outstanding: VecDeque::new(),
             waiting_since: now,
-            release_asked: false,
+            release_asked: None,
             applied: 0,
         });
         Ok(())
@@ -180,7 +180,12 @@ impl Model {
             self.limits.window_inputs as usize
         };
         let sum: u64 = at.outstanding.iter().map(|(_, bytes)| bytes).sum();
-        let alone = at.outstanding.iter().filter(|(_, bytes)| *bytes > 0).count() <= 1;
+        let alone = at
+            .outstanding
+            .iter()
+            .filter(|(_, bytes)| *bytes > 0)
+            .count()
+            <= 1;
         ensure!(
             at.outstanding.len() <= window && (alone || sum <= self.limits.window_bytes),
             "inputs go out on credit",

@@ -99,6 +99,17 @@ impl Model {
         }
     }
 
+    /// Only a log without any media to drop overflows.
+    pub(super) fn has_overflowed(&self) -> Check {
+        let media = |slot: &Slot| slot.is_media && !slot.is_dropped;
+        ensure!(
+            !self.kept().iter().any(media),
+            "media goes before control frames",
+            "the log overflowed and holds media"
+        );
+        Ok(())
+    }
+
     /// The log keeps its bounds, save by its newest input; control frames alone end the session.
     pub(super) fn is_bounded(&self) -> Check {
         let Some(newest) = self.slots.last().filter(|_| self.ending.is_none()) else {
@@ -154,7 +165,9 @@ impl Model {
             let from = usize::try_from(from).unwrap_or(usize::MAX).min(index);
             let older = self.slots[from..index].iter();
             ensure!(
-                !older.into_iter().any(|slot| slot.is_media && !slot.is_dropped),
+                !older
+                    .into_iter()
+                    .any(|slot| slot.is_media && !slot.is_dropped),
                 "the oldest media goes first",
                 "input {seq}"
             );

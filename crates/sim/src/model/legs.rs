@@ -88,7 +88,9 @@ impl Model {
     pub(super) fn closes(&mut self, now: Time, leg: &LegRef, fault: Fault) -> Option<u64> {
         let running = self.ending.is_none();
         let awaits = !self.limits.resume_window.is_zero();
-        let present = self.present(leg).filter(|leg| leg.phase != Phase::Awaited)?;
+        let present = self
+            .present(leg)
+            .filter(|leg| leg.phase != Phase::Awaited)?;
         let unsent = present.unwritten.len() as u64;
         let ordinary = present.stopped || fault == Fault::None;
         let may_return = leg.name.is_caller()
@@ -254,16 +256,9 @@ impl Model {
                     "after {held:?}"
                 );
             }
-            EndReason::LogOverflow => {
-                let media = |slot: &super::Slot| slot.is_media && !slot.is_dropped;
-                ensure!(
-                    !self.kept().iter().any(media),
-                    "media goes before control frames",
-                    "the log overflowed and holds media"
-                );
-            }
-            // Poison is checked where the loss is reported, a worker's word where it is applied.
-            EndReason::Poisoned | EndReason::Worker => {}
+            // Checked where it shows: when all drops of the step are noted, where the loss is
+            // reported, and where the commit is applied.
+            EndReason::LogOverflow | EndReason::Poisoned | EndReason::Worker => {}
             reason => ensure!(
                 self.step.caller_gone == Some(reason)
                     || self.step.asked == Some(reason)

@@ -11,12 +11,7 @@ use crate::{
 };
 
 impl Model {
-    pub(super) fn outputs(
-        &mut self,
-        now: Time,
-        out: &[Output],
-        coverage: &mut Coverage,
-    ) -> Check {
+    pub(super) fn outputs(&mut self, now: Time, out: &[Output], coverage: &mut Coverage) -> Check {
         for output in out {
             ensure!(
                 !self.is_finished,
@@ -26,7 +21,9 @@ impl Model {
             match output {
                 Output::Send { leg, payload } => {
                     let expected = self.step.sends.pop_front();
-                    let same = expected.as_ref().is_some_and(|(to, what)| to == leg && what == payload);
+                    let same = expected
+                        .as_ref()
+                        .is_some_and(|(to, what)| to == leg && what == payload);
                     ensure!(
                         same,
                         "each command of an applied commit is handed over once, in order",
@@ -46,7 +43,7 @@ impl Model {
                     ensure!(place.is_some(), "a leg is closed once", "{leg}");
                     place.map(|place| self.step.closes.swap_remove(place));
                 }
-                Output::Seek(seek) => self.seeks(seek, coverage)?,
+                Output::Seek(seek) => self.seeks(now, seek, coverage)?,
                 Output::ToWorker { epoch, message } => {
                     self.told(now, epoch.0, message, coverage)?;
                 }
@@ -54,7 +51,11 @@ impl Model {
                 Output::Report(report) => self.reported(now, report, coverage)?,
                 Output::Finished => {
                     coverage.mark(Mark::Finished);
-                    ensure!(self.is_closed, "SessionEnded comes before the end", "it did not");
+                    ensure!(
+                        self.is_closed,
+                        "SessionEnded comes before the end",
+                        "it did not"
+                    );
                     self.is_finished = true;
                     self.link = Link::Over;
                     self.at = None;
@@ -118,7 +119,12 @@ impl Model {
         Ok(())
     }
 
-    fn seeks(&mut self, seek: &holdline_session::Seek, coverage: &mut Coverage) -> Check {
+    fn seeks(
+        &mut self,
+        now: Time,
+        seek: &holdline_session::Seek,
+        coverage: &mut Coverage,
+    ) -> Check {
         ensure!(
             seek.epoch.0 > self.last_epoch,
             "epochs only grow",
@@ -127,6 +133,7 @@ impl Model {
             self.last_epoch
         );
         self.last_epoch = seek.epoch.0;
+        self.asked_since = now;
         ensure!(
             seek.suspect == self.is_suspect() && seek.schema == self.schema,
             "a suspect is kept apart, and a reader of the schema is sought",
@@ -179,6 +186,13 @@ impl Model {
             }
             Report::Lost { kind, .. } => {
                 coverage.mark(loss_mark(kind));
+                let asked = self.at.as_ref().and_then(|at| at.release_asked);
+                let waited = asked.map(|asked| now.since(asked));
+                ensure!(
+                    *kind != "release" || waited >= Some(self.limits.release_timeout),
+                    "a release has its time",
+                    "it had {waited:?}"
+                );
                 self.counts_loss(now);
                 let next = self.link.loses(coverage);
                 self.moves_link(next, "loses")?;
@@ -194,6 +208,12 @@ impl Model {
             }
             Report::OfferFailed { epoch, .. } => {
                 coverage.mark(Mark::OfferFailed);
+                let waited = now.since(self.asked_since);
+                ensure!(
+                    self.step.target_fails || waited >= self.limits.offer_timeout,
+                    "an offer has its time",
+                    "epoch {epoch} had {waited:?}"
+                );
                 let next = self.link.offer_fails(epoch.0, coverage);
                 self.moves_link(next, "offer fails")?;
             }
