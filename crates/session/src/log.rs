@@ -142,10 +142,11 @@ impl Log {
     }
 
     /// Turns the newest entry, which is media, into a gap: nothing older could make room for it.
-    pub(crate) fn drop_newest(&mut self) -> Option<Gap> {
+    /// `delivered` is what the present attachment has received: a gap up to there does not grow.
+    pub(crate) fn drop_newest(&mut self, delivered: Seq) -> Option<Gap> {
         let index = self.entries.len().checked_sub(1)?;
         let is_media = self.entries[index].media_ms.is_some();
-        is_media.then(|| self.drop_media(index, self.committed, Epoch::default()))
+        is_media.then(|| self.drop_media(index, delivered, Epoch::default()))
     }
 
     /// Moves the position and takes out all that it covers. A position inside a gap is legal.
@@ -409,9 +410,9 @@ mod tests {
     #[test]
     fn only_media_can_be_dropped_as_the_newest() {
         let mut log = filled([4]);
-        assert_eq!(log.drop_newest().unwrap().size.bytes, 4);
-        assert_eq!(log.drop_newest(), None);
-        assert_eq!(Log::default().drop_newest(), None);
+        assert_eq!(log.drop_newest(Seq(0)).unwrap().size.bytes, 4);
+        assert_eq!(log.drop_newest(Seq(0)), None);
+        assert_eq!(Log::default().drop_newest(Seq(0)), None);
         assert_eq!((log.bytes(), log.frames()), (0, 0));
     }
 }

@@ -306,7 +306,7 @@ impl Session {
         }
         self.log.append(now, kind, media_ms);
         if room.is_err()
-            && let Some(gap) = self.log.drop_newest()
+            && let Some(gap) = self.log.drop_newest(delivered)
         {
             dropped.push(gap);
             room = Ok(());

@@ -169,6 +169,24 @@ fn media_that_finds_the_log_full_of_control_is_dropped_itself_and_ends_nothing()
 }
 
 #[test]
+fn a_gap_that_was_delivered_does_not_grow_by_media_for_which_there_is_no_room() {
+    let (mut rig, epoch) = Rig::running(|limits| limits.log_frames = 4);
+    for _ in 0..4 {
+        rig.control("mark");
+    }
+    rig.media("no room");
+    rig.media("nor for this");
+    let outs = rig.take();
+    assert_eq!(outs.seqs(epoch), [2, 3, 4, 5, 6, 7]);
+    for (kind, seq) in outs.kinds(epoch)[4..].iter().zip([6, 7]) {
+        let gap = as_gap(kind).unwrap();
+        assert_eq!((gap.first, gap.last), (Seq(seq), Seq(seq)));
+    }
+    rig.commit(epoch, 7);
+    assert_eq!(rig.take().media_lost(), [(6, 6), (7, 7)]);
+}
+
+#[test]
 fn one_huge_frame_enters_an_empty_log_and_the_callers_voice_goes_on() {
     let (mut rig, epoch) = Rig::bridged(|limits| limits.log_bytes = 100);
     rig.frame(model(), Class::Control, &"x".repeat(1_000));
