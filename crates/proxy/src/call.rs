@@ -201,8 +201,10 @@ impl Call {
                     self.streams.hang_up(epoch, &cause);
                 }
                 Output::Report(report) => {
-                    if let Report::Ending { reason, .. } = &report {
-                        self.note_end(now, *reason);
+                    match &report {
+                        Report::Ending { reason, .. } => self.note_end(now, *reason),
+                        Report::Cleared { epoch } => self.streams.cleared(*epoch),
+                        _ => {}
                     }
                     self.story.tell(now, report, &self.streams);
                 }

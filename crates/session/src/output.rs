@@ -78,6 +78,9 @@ pub struct Seek {
     pub planned: bool,
     /// The session is under suspicion of killing its workers: keep it apart from other suspects.
     pub suspect: bool,
+    /// Workers, with their versions, that failed this session since it last made progress: only if
+    /// there is no other. Where it is a suspect, so are all workers of these versions.
+    pub failed: Vec<(WorkerId, String)>,
 }
 
 /// Why a worker is sought, and is told so.
@@ -270,6 +273,11 @@ pub enum Report {
     Strike {
         /// How many now.
         strikes: u32,
+    },
+    /// The session is under suspicion no more: what may have made its workers fail is committed.
+    Cleared {
+        /// By which attachment.
+        epoch: Epoch,
     },
     /// A leg took nothing for too long and is being closed.
     WriteTimeout {

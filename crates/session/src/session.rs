@@ -91,6 +91,9 @@ struct Recovery {
     failures: u32,
     /// The worker that was lost or is being left.
     avoid: Option<WorkerId>,
+    /// Workers that failed it since it last made progress, with their versions; at most
+    /// `poison_limit`.
+    failed: Vec<(WorkerId, String)>,
     /// The position at the last loss that may have been this session's own doing.
     loss_at: Option<Seq>,
     /// Further losses at the same position.
@@ -129,6 +132,7 @@ impl Session {
                 holding: false,
                 failures: 0,
                 avoid: None,
+                failed: Vec::new(),
                 loss_at: None,
                 strikes: 0,
                 suspect_through: Seq::default(),

@@ -209,6 +209,7 @@ impl Roster {
             avoid: seek.avoid,
             planned: seek.planned,
             suspect: seek.suspect,
+            failed: &seek.failed,
             tried,
         };
         let worker = self.pick(&wish, now)?;
@@ -247,6 +248,13 @@ impl Roster {
             occupant.attached = true;
         }
         entry.draining()
+    }
+
+    /// The session of a place is under suspicion no more.
+    pub(crate) fn clear(&mut self, worker: WorkerId, place: PlaceId) {
+        if let Some(entry) = self.workers.get_mut(&worker) {
+            entry.clear(place);
+        }
     }
 
     pub(crate) fn release(&mut self, worker: WorkerId, place: PlaceId) {
@@ -320,6 +328,7 @@ impl Roster {
                 avoid: Some(worker),
                 planned: true,
                 suspect: occupant.suspect,
+                failed: &[],
                 tried: &[],
             };
             if self.pick(&wish, now).is_err() {
@@ -375,6 +384,7 @@ impl Roster {
             avoid: None,
             planned: false,
             suspect: false,
+            failed: &[],
             tried: &[],
         };
         self.pick(&wish, now).is_ok()

@@ -223,6 +223,14 @@ impl Place {
         }
     }
 
+    /// The session is under suspicion no more: others may now come here, and it may be told to
+    /// leave.
+    pub(crate) fn cleared(&self) {
+        let Reserved { worker, place, .. } = self.reserved;
+        self.shared.roster().clear(worker, place);
+        self.shared.changed.send_replace(());
+    }
+
     /// The worker failed this session.
     pub(crate) fn failed(&self) {
         self.shared.failed(self.reserved.worker, self.session);

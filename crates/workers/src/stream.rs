@@ -105,6 +105,11 @@ impl WorkerStream {
         }
     }
 
+    /// The session is under suspicion no more; see [`Seek::suspect`](holdline_session::Seek).
+    pub fn cleared(&self) {
+        self.opened.place.cleared();
+    }
+
     /// The next event. Takes messages only if `read`; moves and losses come in any case. Pending
     /// for ever after `Lost`.
     ///
@@ -165,6 +170,8 @@ impl WorkerStream {
         self.opened.incoming = Incoming::Over;
         match loss {
             Loss::Failed { .. } | Loss::Malformed { .. } => self.opened.place.failed(),
+            // A session that it runs is not to be ended by the worker.
+            Loss::Ended if self.attached => self.opened.place.failed(),
             // Its connection tells all there is to say of the worker.
             Loss::Disconnected { .. } | Loss::Ended => {}
         }

@@ -73,6 +73,17 @@ impl Streams {
         }
     }
 
+    /// The session is under suspicion no more.
+    pub(super) fn cleared(&self, epoch: Epoch) {
+        for attachment in &self.live {
+            if let Stream::Open(stream) = &attachment.stream
+                && attachment.epoch == epoch
+            {
+                stream.cleared();
+            }
+        }
+    }
+
     /// Where the worker of an open stream listens.
     pub(super) fn address(&self, epoch: Epoch) -> Option<&str> {
         self.live

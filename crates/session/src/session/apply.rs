@@ -146,6 +146,7 @@ impl Session {
         let Some(at) = self.link.attachment_mut() else {
             return;
         };
+        let was_suspect = self.recovery.is_suspect(self.log.committed());
         let removed = self.log.commit(commit.through, at.epoch);
         at.applied += 1;
         at.settle(commit.through);
@@ -167,6 +168,11 @@ impl Session {
         if removed.inputs > 0 {
             self.recovery.loss_at = None;
             self.recovery.strikes = 0;
+            self.recovery.failed.clear();
+            if was_suspect && !self.recovery.is_suspect(self.log.committed()) {
+                let epoch = at.epoch;
+                out.push(Output::Report(Report::Cleared { epoch }));
+            }
             out.push(Output::Report(Report::Committed {
                 inputs: removed.inputs,
                 received: removed.received.unwrap_or(now),

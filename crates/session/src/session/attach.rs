@@ -75,7 +75,8 @@ impl Session {
         let retry_at = now + self.next_back_off();
         self.link = match std::mem::replace(&mut self.link, Link::Over) {
             Link::Seeking(offer) => {
-                self.recovery.avoid = offer.worker.map(|(worker, _)| worker);
+                let asked = offer.worker.map(|(worker, _)| worker);
+                self.recovery.avoid = asked.or(self.recovery.avoid);
                 Link::Vacant { retry_at }
             }
             Link::Moving(mut at, _) => {
@@ -229,6 +230,7 @@ impl Session {
             avoid,
             planned,
             suspect: self.recovery.is_suspect(self.log.committed()),
+            failed: self.recovery.failed.clone(),
         }));
         Offer {
             epoch,
@@ -361,6 +363,7 @@ impl Session {
         if at.delivered <= position && !just_attached {
             return false;
         }
+        self.recovery.failed.push((at.worker, at.version.clone()));
         if self.recovery.loss_at == Some(position) {
             self.recovery.strikes += 1;
             self.recovery.suspect_through = self.recovery.suspect_through.max(at.delivered);

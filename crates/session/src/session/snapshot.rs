@@ -173,6 +173,7 @@ impl Session {
                 holding: false,
                 failures: 0,
                 avoid: None,
+                failed: Vec::new(),
                 loss_at: snapshot.loss_at,
                 strikes: snapshot.strikes,
                 suspect_through: snapshot.suspect_through,

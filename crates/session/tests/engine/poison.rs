@@ -61,7 +61,32 @@ fn progress_clears_the_strikes_but_care_is_taken_until_the_suspect_inputs_are_be
     rig.commit(epoch, 3);
     assert_eq!(rig.take().seqs(epoch), [4]);
     rig.commit(epoch, 4);
-    assert_eq!(rig.take().seqs(epoch), [5, 6], "the suspects are behind");
+    let outs = rig.take();
+    assert_eq!(outs.seqs(epoch), [5, 6], "the suspects are behind");
+    assert!(outs.says(&Report::Cleared { epoch }), "and that is said");
+}
+
+#[test]
+fn every_worker_that_failed_is_named_until_there_is_progress() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    rig.control("a");
+    again(&mut rig, &mut epoch);
+    again(&mut rig, &mut epoch);
+    rig.lose(epoch);
+    let seek = rig.take().seeks()[0].clone();
+    let workers: Vec<_> = seek.failed.iter().map(|(worker, _)| worker.0).collect();
+    assert_eq!(workers, [epoch.0 - 2, epoch.0 - 1, epoch.0]);
+    epoch = seek.epoch;
+    rig.offer(epoch);
+    rig.said(epoch, holdline_session::FromWorker::Accept);
+    rig.commit(epoch, 2);
+    rig.take();
+    rig.lose(epoch);
+    let seek = rig.take().seeks()[0].clone();
+    assert!(
+        seek.failed.is_empty(),
+        "an idle worker's end is nobody's failure"
+    );
 }
 
 #[test]

@@ -167,6 +167,7 @@ impl Entry {
         Candidate {
             worker,
             unfit: (state != WorkerState::Ready).then_some(state.as_str()),
+            version: &self.about.version,
             rank: versions.rank(&self.about.version),
             reads: &self.about.reads,
             capacity: self.about.capacity,
@@ -184,6 +185,14 @@ impl Entry {
 
     pub(crate) fn leave(&mut self, place: PlaceId) {
         if let Some(occupant) = self.occupants.remove(&place) {
+            self.suspects.remove(&(occupant.session, place));
+        }
+    }
+
+    /// The session of a place is under suspicion no more.
+    pub(crate) fn clear(&mut self, place: PlaceId) {
+        if let Some(occupant) = self.occupants.get_mut(&place) {
+            occupant.suspect = false;
             self.suspects.remove(&(occupant.session, place));
         }
     }

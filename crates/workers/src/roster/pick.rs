@@ -19,6 +19,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) planned: bool,
     /// Whether it is kept apart from other suspects.
     pub(crate) suspect: bool,
+    /// Workers that failed the session, with their versions.
+    pub(crate) failed: &'a [(WorkerId, String)],
     /// Workers that were just tried in vain.
     pub(crate) tried: &'a [WorkerId],
 }
@@ -29,6 +31,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) worker: WorkerId,
     /// `None`: it takes sessions; else the word for what keeps it from that.
     pub(crate) unfit: Option<&'static str>,
+    pub(crate) version: &'a str,
     /// Greater is newer.
     pub(crate) rank: u64,
     pub(crate) reads: &'a [u32],
@@ -38,7 +41,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) other_suspect: bool,
 }
 
-/// The best place: the newest version, then the least load in relation to capacity, then one
+/// The best place: one that has not failed the session, of the newest version, then the least load in relation to capacity, then one
 /// that depends on the session alone.
 ///
 /// # Errors
@@ -47,21 +50,48 @@ pub(crate) fn pick<'a>(
     candidates: impl Iterator<Item = Candidate<'a>>,
     wish: &Wish<'_>,
 ) -> Result<WorkerId, String> {
-    let mut best: Option<Candidate<'a>> = None;
-    let mut last_resort = None;
+    let mut best: Option<(Trust, Candidate<'a>)> = None;
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     for candidate in candidates {
         if let Some(why) = refusal(&candidate, wish) {
             *refusals.entry(why).or_default() += 1;
-        } else if wish.avoid == Some(candidate.worker) {
-            last_resort = Some(candidate.worker);
-        } else if best.is_none_or(|best| compare(&candidate, &best, wish.session).is_gt()) {
-            best = Some(candidate);
+            continue;
+        }
+        let trust = trust(&candidate, wish);
+        let better = best.is_none_or(|(known, best)| {
+            trust
+                .cmp(&known)
+                .then_with(|| compare(&candidate, &best, wish.session))
+                .is_gt()
+        });
+        if better {
+            best = Some((trust, candidate));
         }
     }
-    best.map(|candidate| candidate.worker)
-        .or(last_resort)
+    best.map(|(_, candidate)| candidate.worker)
         .ok_or_else(|| in_words(&refusals))
+}
+
+/// How far a worker is trusted with the session; greater is better.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Trust {
+    /// It failed the session, or is being left by it.
+    Failed,
+    /// Another of its version failed the session, and not only once.
+    Doubted,
+    Full,
+}
+
+fn trust(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Trust {
+    let failed = |(worker, _): &(WorkerId, String)| *worker == candidate.worker;
+    let of_version = |(_, version): &(WorkerId, String)| version == candidate.version;
+    if wish.avoid == Some(candidate.worker) || wish.failed.iter().any(failed) {
+        Trust::Failed
+    } else if wish.suspect && wish.failed.iter().any(of_version) {
+        Trust::Doubted
+    } else {
+        Trust::Full
+    }
 }
 
 fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Option<String> {

@@ -63,6 +63,7 @@ fn seek() -> Seek {
         avoid: None,
         planned: false,
         suspect: false,
+        failed: Vec::new(),
     }
 }
 
@@ -239,6 +240,20 @@ fn suspects_never_share_a_worker() {
     let second = world.ready(2, "v1");
     assert_eq!(world.seek(2, &suspect).unwrap().worker, second);
     drop(first);
+}
+
+#[test]
+fn a_session_that_is_cleared_makes_room_for_other_suspects() {
+    let mut world = World::new();
+    let suspect = Seek {
+        suspect: true,
+        ..seek()
+    };
+    world.ready(1, "v1");
+    let first = world.seek(1, &suspect).unwrap();
+    assert!(world.seek(2, &suspect).is_err());
+    world.roster.clear(first.worker, first.place);
+    assert!(world.seek(2, &suspect).is_ok());
 }
 
 #[test]

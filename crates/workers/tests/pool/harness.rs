@@ -130,6 +130,7 @@ pub(crate) fn request(session: u128) -> SeekRequest {
             avoid: None,
             planned: false,
             suspect: false,
+            failed: Vec::new(),
         },
         attributes: [("call_sid".to_owned(), format!("CA{session}"))].into(),
         limits: Limits::default(),

@@ -132,6 +132,7 @@ fn an_offer_names_session_epoch_and_schema() {
         avoid: None,
         planned: false,
         suspect: false,
+        failed: Vec::new(),
     };
     let Some(Message::Offer(offer)) = offer(SessionId(255), &seek, Default::default()).message
     else {

@@ -8,6 +8,7 @@ fn worker(id: u64) -> Candidate<'static> {
     Candidate {
         worker: WorkerId(id),
         unfit: None,
+        version: "v1",
         rank: 1,
         reads: SCHEMAS,
         capacity: None,
@@ -23,6 +24,7 @@ fn wish() -> Wish<'static> {
         avoid: None,
         planned: false,
         suspect: false,
+        failed: &[],
         tried: &[],
     }
 }
@@ -179,4 +181,34 @@ fn a_worker_tried_in_vain_is_not_tried_again() {
         refused(&[worker(1)], &wish),
         "1 worker: 1 could not be reached"
     );
+}
+
+#[test]
+fn a_worker_that_failed_the_session_is_the_last_resort_however_new() {
+    let new = Candidate {
+        version: "v2",
+        rank: 2,
+        ..worker(1)
+    };
+    let newer_but_failed = Candidate {
+        worker: WorkerId(2),
+        ..new
+    };
+    let old = worker(3);
+    let failed = [(WorkerId(2), "v2".to_owned())];
+    let wish = Wish {
+        failed: &failed,
+        ..wish()
+    };
+    // One loss says nothing of the version,
+    assert_eq!(picked(&[newer_but_failed, new, old], &wish), 1);
+    assert_eq!(picked(&[newer_but_failed, old], &wish), 3);
+    assert_eq!(picked(&[newer_but_failed], &wish), 2);
+    // but a second one does: a version that works comes before another worker of that one.
+    let wish = Wish {
+        suspect: true,
+        ..wish
+    };
+    assert_eq!(picked(&[newer_but_failed, new, old], &wish), 3);
+    assert_eq!(picked(&[newer_but_failed, new], &wish), 1);
 }
