@@ -85,3 +85,8 @@ pub use limits::Limits;
 pub use server::{run, run_with, serve};
 pub use settings::Settings;
 pub use worker::{Description, Worker, WorkerError};
+
+/// The worker in the project's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
