@@ -235,9 +235,8 @@ fn event(input: &Input) -> Option<Event<'_>> {
         }),
         Input::Dropped(dropped) if dropped.leg == MODEL => match dropped.reason {
             DropReason::UnknownUpstream => Some(Event::ModelRefused(Refusal::UnknownUpstream)),
-            DropReason::NameInUse | DropReason::TooManyLegs => {
-                Some(Event::ModelRefused(Refusal::NotNow))
-            }
+            DropReason::NameInUse => Some(Event::ModelRefused(Refusal::NameInUse)),
+            DropReason::TooManyLegs => Some(Event::ModelRefused(Refusal::TooManyLegs)),
             _ => None,
         },
         _ => None,

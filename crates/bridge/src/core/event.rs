@@ -54,6 +54,8 @@ pub(crate) struct ModelClosed<'a> {
 pub(crate) enum Refusal {
     /// The edge knows no such upstream: asking again does not help.
     UnknownUpstream,
-    /// The old one is still closing, or there are too many legs.
-    NotNow,
+    /// A leg of that name is there: the old one still closes, or one opens that is not known of.
+    NameInUse,
+    /// As many legs are open as the edge allows.
+    TooManyLegs,
 }

@@ -30,7 +30,12 @@ impl Step<'_> {
                 self.state.link.incarnation = incarnation;
                 self.set_up();
             }
-            None => self.open(),
+            None => {
+                // What befell an opening of the edge's own may be among the inputs to come. A timer
+                // fires behind all of them, and only then it is clear which opening is the next.
+                self.state.link.phase = Phase::Waiting;
+                self.set_timer(Timer::Model, 0);
+            }
         }
     }
 
@@ -52,8 +57,14 @@ impl Step<'_> {
     }
 
     pub(super) fn model_opened(&mut self, incarnation: u32) {
-        if self.state.link.incarnation != incarnation {
-            self.state.link.incarnation = incarnation;
+        let known = self.state.link.incarnation;
+        if incarnation <= known {
+            return;
+        }
+        self.state.link.incarnation = incarnation;
+        if self.state.link.phase == Phase::Waiting {
+            // Nobody waits for this one, but it is there: a second one could not be opened.
+            self.set_up();
         }
     }
 
@@ -90,12 +101,18 @@ impl Step<'_> {
     }
 
     pub(super) fn model_closed(&mut self, closed: &ModelClosed<'_>) {
-        let link = &self.state.link;
-        let current = closed.incarnation >= link.incarnation;
-        if !link.is_there() || !current {
+        let link = &mut *self.state.link;
+        if closed.incarnation < link.incarnation {
             return;
         }
-        self.state.link.incarnation = closed.incarnation;
+        link.incarnation = closed.incarnation;
+        let was_in_use = std::mem::take(&mut link.name_in_use);
+        if !link.is_there() {
+            if was_in_use {
+                self.model_timer();
+            }
+            return;
+        }
         if self.state.call.away {
             // The edge closes it when a call is over.
             self.note_debts();
@@ -124,15 +141,27 @@ impl Step<'_> {
                     format!("the edge has no upstream named {upstream:?}: see model.upstream");
                 self.give_up(reason);
             }
-            Refusal::NotNow if self.state.link.phase == Phase::Setup => {
-                // No opening came of it.
-                let link = &mut *self.state.link;
-                link.incarnation = link.incarnation.saturating_sub(1);
-                link.failures = link.failures.max(1);
+            _ if self.state.link.phase != Phase::Setup => {}
+            Refusal::NameInUse => {
+                // Not a failure of the model: it opens or closes, and either will be heard of.
+                self.not_opened();
+                self.note_debts();
+                self.state.link.phase = Phase::Waiting;
+                self.state.link.name_in_use = true;
+                self.set_timer(Timer::Model, millis(self.settings.model.ready_timeout));
+            }
+            Refusal::TooManyLegs => {
+                self.not_opened();
+                self.state.link.failures = self.state.link.failures.max(1);
                 self.lost();
             }
-            Refusal::NotNow => {}
         }
+    }
+
+    /// No opening came of the last attempt.
+    fn not_opened(&mut self) {
+        let link = &mut *self.state.link;
+        link.incarnation = link.incarnation.saturating_sub(1);
     }
 
     /// The leg is there and of no use: close it, and open another.
@@ -161,6 +190,7 @@ impl Step<'_> {
     pub(super) fn model_timer(&mut self) {
         match self.state.link.phase {
             Phase::Waiting if self.state.call.away => {}
+            Phase::Waiting if self.state.link.name_in_use => self.lost(),
             Phase::Waiting => self.open(),
             Phase::Setup => self.replace_model("it did not confirm its settings in time"),
             Phase::New | Phase::Ready | Phase::Over => {}
@@ -188,6 +218,7 @@ impl Step<'_> {
         let link = &mut *self.state.link;
         link.failures += 1;
         link.phase = Phase::Waiting;
+        link.name_in_use = false;
         link.lost_at.get_or_insert(self.now);
         match failures {
             0 => self.open(),
@@ -212,6 +243,7 @@ impl Step<'_> {
         self.state.clock.appended_bytes = 0;
         self.state.call.settings = self.settings.updates.hash;
         self.state.link.phase = Phase::Setup;
+        self.state.link.name_in_use = false;
         self.state.link.expires_at = None;
         if self.state.history.is_empty() {
             self.state.link.unconfirmed = 1;

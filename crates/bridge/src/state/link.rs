@@ -17,8 +17,11 @@ use crate::time::Time;
 #[serde(default)]
 pub(crate) struct Link {
     pub(crate) phase: Phase,
-    /// Which opening; 0: none was seen yet.
+    /// Which opening; 0: none was seen yet. Of one that was asked for and not yet heard of: the
+    /// least that it can be. Whatever happens to an older one is of the past.
     pub(crate) incarnation: u32,
+    /// While waiting: whether a leg of that name was in the way of a new one.
+    pub(crate) name_in_use: bool,
     /// Times it was opened since it last gave a whole answer.
     pub(crate) failures: u32,
     /// Confirmations of settings that are still to come.

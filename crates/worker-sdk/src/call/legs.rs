@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdline_wire::v1;
 
-use crate::{Attributes, Leg, LegState};
+use crate::{Attributes, CALLER, Leg, LegState};
 
 /// Legs that are not closed, by name.
 pub(crate) struct Legs(BTreeMap<String, Leg>);
@@ -31,10 +31,24 @@ impl Legs {
         self.get(name).map_or(0, |leg| leg.incarnation)
     }
 
-    /// An opening was asked for. Where one is there already, the edge will say so.
+    /// An opening was asked for. Where one is there already, the edge will say so; one that closes
+    /// may be gone by then, and what is sent from here on is meant for the new one.
     pub(super) fn asked(&mut self, name: &str, attributes: &Attributes) {
-        if !self.0.contains_key(name) {
+        let there = self.get(name);
+        if there.is_none_or(|leg| leg.state == LegState::Closing) {
             self.insert(name, 0, LegState::Connecting, attributes);
+        }
+    }
+
+    /// A frame was read from an opening.
+    ///
+    /// An attachment tells of the caller's present socket, while inputs that come again may be from
+    /// before it took over: what answers them is not meant for it.
+    pub(super) fn heard(&mut self, frame: &v1::Frame) {
+        if let Some(leg) = self.0.get_mut(&frame.leg)
+            && leg.name == CALLER
+        {
+            leg.incarnation = leg.incarnation.min(frame.incarnation);
         }
     }
 
@@ -63,7 +77,9 @@ impl Legs {
 
     /// A command was dropped: where it was to open a leg, there is none to wait for.
     pub(super) fn dropped(&mut self, dropped: &v1::Dropped) {
-        if self.0.contains_key(&dropped.leg) && self.incarnation(&dropped.leg) == 0 {
+        // A message to an earlier opening says nothing about the one that is awaited.
+        let awaited = dropped.incarnation == 0 && self.incarnation(&dropped.leg) == 0;
+        if awaited {
             self.0.remove(&dropped.leg);
         }
     }

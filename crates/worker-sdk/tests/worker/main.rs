@@ -7,6 +7,7 @@ mod drain;
 mod edge;
 mod faults;
 mod jobs;
+mod legs;
 mod pressure;
 mod process;
 mod script;

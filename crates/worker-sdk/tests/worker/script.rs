@@ -52,6 +52,7 @@ impl Script {
                 }
             }
             "open" => call.open_leg(word(), word(), [].into()),
+            "close" => call.close_leg(word(), 1_000, ""),
             "to" => call.send_text(word(), word().to_owned()),
             "timer" => call.set_timer(word(), Duration::from_millis(word().parse()?)),
             "cancel" => call.cancel_timer(word()),

@@ -15,8 +15,77 @@ fn updated() -> Value {
 fn a_leg_that_the_edge_does_not_dial_is_opened() {
     let mut world = World::unattached(YAML).without_model_leg();
     world.attach();
+    assert_eq!(world.timer(Timer::Model), Some(0));
+    world.put(0, &Input::Fired(Timer::Model));
     assert!(world.opened());
     assert_eq!(world.model_types(), ["session.update"]);
+}
+
+#[test]
+fn a_dial_that_failed_before_anybody_attached_is_not_the_loss_of_the_next() {
+    let mut world = World::unattached(YAML).without_model_leg();
+    world.attach();
+    assert!(!world.opened(), "what happened before comes first");
+    world.put(1, &Input::ModelClosed(1, 0));
+    assert_eq!(world.actions, []);
+    world.put(2, &Input::Fired(Timer::Model));
+    assert!(world.opened());
+    world.put(3, &Input::ModelClosed(1, 0));
+    assert_eq!(world.actions, [], "of the past");
+    world.put(200, &Input::ModelOpened(2));
+    world.model(300, &updated());
+    assert_eq!(world.model_types(), ["response.create"], "the greeting");
+    world.put(400, &Input::ModelClosed(2, 1_006));
+    assert!(world.opened());
+}
+
+#[test]
+fn a_leg_that_came_and_went_before_anybody_attached_is_opened_once() {
+    let mut world = World::unattached(YAML).without_model_leg();
+    world.attach();
+    world.put(1, &Input::ModelOpened(1));
+    assert!(!world.opened());
+    world.put(2, &Input::ModelClosed(1, 1_006));
+    assert!(world.opened());
+    world.put(200, &Input::ModelOpened(2));
+    assert_eq!(world.actions, []);
+    world.model(300, &updated());
+    assert_eq!(world.model_types(), ["response.create"], "the greeting");
+}
+
+#[test]
+fn a_leg_in_the_way_is_adopted_once_it_opens() {
+    let mut world = World::new();
+    world.put(100, &Input::ModelClosed(1, 0));
+    assert!(world.opened());
+    for ms in [200, 300, 400] {
+        world.put(ms, &Input::Refused(Refusal::NameInUse));
+    }
+    world.put(500, &Input::ModelOpened(2));
+    assert!(!world.opened());
+    assert_eq!(world.model_types(), ["session.update"]);
+    world.model(600, &updated());
+    assert_eq!(world.model_types(), ["response.create"], "the greeting");
+    // One more loss is the second, whatever was refused before.
+    world.put(700, &Input::ModelClosed(2, 1_006));
+    assert_eq!(world.timer(Timer::Model), Some(250));
+}
+
+#[test]
+fn a_leg_that_stays_in_the_way_ends_the_call() {
+    let mut world = World::new();
+    world.put(100, &Input::ModelClosed(1, 0));
+    let (mut ms, mut refused) = (200, 0);
+    while world.ended().is_none() {
+        if world.opened() {
+            refused += 1;
+            world.put(ms, &Input::Refused(Refusal::NameInUse));
+            assert_eq!(world.timer(Timer::Model), Some(15_000));
+        }
+        ms += 15_000;
+        world.put(ms, &Input::Fired(Timer::Model));
+    }
+    assert_eq!(refused, 6);
 }
 
 #[test]
@@ -206,10 +275,30 @@ fn a_model_that_never_gets_ready_is_replaced() {
     assert_eq!(world.timer(Timer::Model), Some(250));
     world.put(15_250, &Input::Fired(Timer::Model));
     assert!(world.opened());
-    world.put(15_260, &Input::Refused(Refusal::NotNow));
-    assert_eq!(world.timer(Timer::Model), Some(500));
+    world.put(15_260, &Input::Refused(Refusal::NameInUse));
+    assert_eq!(world.timer(Timer::Model), Some(15_000));
+    world.put(15_270, &media(15_270));
+    assert!(world.model_heard().is_empty(), "it takes no more frames");
     world.put(15_400, &Input::ModelClosed(1, 1_000));
-    assert!(world.actions.is_empty(), "the old one, closed at last");
+    assert!(world.opened(), "the old one has closed at last");
+}
+
+#[test]
+fn a_model_leg_for_which_there_is_no_room_is_asked_for_again_later() {
+    let mut world = World::new();
+    world.put(100, &Input::ModelClosed(1, 0));
+    world.put(200, &Input::Refused(Refusal::TooManyLegs));
+    assert_eq!(world.timer(Timer::Model), Some(250));
+    world.put(450, &Input::Fired(Timer::Model));
+    assert!(world.opened());
+}
+
+#[test]
+fn a_leg_that_opens_while_it_is_being_closed_is_not_adopted() {
+    let mut world = World::new();
+    world.put(15_000, &Input::Fired(Timer::Model));
+    world.put(15_001, &Input::ModelOpened(1));
+    assert_eq!(world.actions, []);
 }
 
 #[test]

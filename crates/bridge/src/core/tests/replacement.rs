@@ -181,7 +181,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => (0..4u32, prop::sample::select(vec![0u16, 1_000, 1_001, 1_006, 3_000]))
             .prop_map(|(incarnation, code)| Input::ModelClosed(incarnation, code)),
         1 => (0..4u32).prop_map(Input::ModelOpened),
-        1 => Just(Input::Refused(crate::core::Refusal::NotNow)),
+        1 => Just(Input::Refused(crate::core::Refusal::NameInUse)),
+        1 => Just(Input::Refused(crate::core::Refusal::TooManyLegs)),
         1 => Just(Input::CallerLost),
         1 => Just(Input::CallerReplaced("MZ8")),
         1 => any::<u64>().prop_map(Input::Gap),
