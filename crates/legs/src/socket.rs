@@ -58,6 +58,8 @@ pub struct LegSocket {
     /// A message read ahead while reading was not wanted.
     held: Option<Frame>,
     phase: Phase,
+    /// Something was just written: reading has its turn first.
+    read_first: bool,
     silence: Silence,
     alarm: Alarm,
     /// What counts this socket, until it is dropped.
@@ -115,6 +117,7 @@ impl LegSocket {
             out: Outbox::new(settings.max_frame),
             held: None,
             phase: Phase::Open,
+            read_first: false,
             silence: Silence::new(settings.idle_timeout, settings.ping_interval, now),
             alarm: Alarm::default(),
             slot: settings.slot,
@@ -133,17 +136,26 @@ impl LegSocket {
     }
 
     /// Writes what is queued, then a close frame, then waits for the peer's; ends `within` this
-    /// time in any case. [`LegEvent::Closed`] comes at the end. Ignored where a close has begun.
+    /// time in any case. [`LegEvent::Closed`] comes at the end. Ignored where a close has begun; a
+    /// leg whose peer takes nothing more only gets this deadline.
     ///
     /// A code that RFC 6455 forbids on the wire is never sent: 0 and 1005 become a close frame
     /// without a code, others 1011. The reason is cut to 123 bytes, at a character.
     pub fn start_close(&mut self, code: u16, reason: &str, within: Duration) {
-        if matches!(self.phase, Phase::Open) {
-            let report = closing::ours(code, reason, Fault::None);
-            self.phase = Phase::Flushing {
-                report,
-                until: Instant::now() + within,
-            };
+        let bound = Instant::now() + within;
+        match &mut self.phase {
+            Phase::Open => {
+                let report = closing::ours(code, reason, Fault::None);
+                self.phase = Phase::Flushing {
+                    report,
+                    until: bound,
+                };
+            }
+            Phase::Deaf { until, closing, .. } if !*closing => {
+                *closing = true;
+                *until = Some(until.map_or(bound, |until| until.min(bound)));
+            }
+            _ => {}
         }
     }
 
@@ -154,6 +166,9 @@ impl LegSocket {
     /// close in front of it is still served; then the peer is slowed down by TCP, and its silence
     /// is not held against it. After `start_close` and the last queued frame, messages that still
     /// come in are thrown away.
+    ///
+    /// Events of both directions take turns while there are some of both: neither a backlog of
+    /// messages to write nor a flood of messages to read holds up the other for long.
     pub fn poll_event(&mut self, cx: &mut Context<'_>, read: bool) -> Poll<LegEvent> {
         self.silence.set_reading(read, Instant::now());
         for _ in 0..STEPS_PER_POLL {
@@ -173,7 +188,13 @@ impl LegSocket {
     }
 
     fn step(&mut self, cx: &mut Context<'_>, read: bool) -> Step {
-        for stage in [Self::step_write, Self::step_read, Self::step_clock] {
+        let mut stages: [fn(&mut Self, &mut Context<'_>, bool) -> Step; 3] =
+            [Self::step_write, Self::step_read, Self::step_clock];
+        // Else a steady backlog would keep the peer unread, and some throw away what is not read.
+        if std::mem::take(&mut self.read_first) {
+            stages.swap(0, 1);
+        }
+        for stage in stages {
             match stage(self, cx, read) {
                 Step::Idle => {}
                 progress => return progress,
@@ -204,14 +225,17 @@ impl LegSocket {
 
     fn write_queued(&mut self, cx: &mut Context<'_>) -> Step {
         match self.out.poll_written(&mut self.web_socket, cx) {
-            Poll::Ready(Ok((frames, bytes))) => Step::Event(LegEvent::Written { frames, bytes }),
+            Poll::Ready(Ok((frames, bytes))) => {
+                self.read_first = true;
+                Step::Event(LegEvent::Written { frames, bytes })
+            }
             Poll::Ready(Err(OutError::Socket(error))) => {
                 // The peer's last messages may still be readable, its close frame among them.
                 tracing::debug!(%error, "leg takes no more; reading what is left");
-                let report = errors::lost("the peer takes no more data");
                 self.phase = Phase::Deaf {
-                    report,
-                    until: Instant::now() + PARTING,
+                    report: errors::lost("the peer takes no more data"),
+                    until: None,
+                    closing: false,
                 };
                 Step::Again
             }
@@ -264,8 +288,12 @@ impl LegSocket {
     fn take(&mut self, payload: Payload, read: bool) -> Step {
         match self.profile.judge(&payload) {
             Verdict::Deliver(class) => {
-                self.held = Some(Frame { class, payload });
-                if read { Step::Again } else { Step::Idle }
+                let frame = Frame { class, payload };
+                if read {
+                    return Step::Event(LegEvent::Frame(frame));
+                }
+                self.held = Some(frame);
+                Step::Idle
             }
             Verdict::Ignore => {
                 self.metrics.malformed(self.kind).inc();
@@ -311,15 +339,17 @@ impl LegSocket {
         if report.code == 1006 {
             self.phase = Phase::Deaf {
                 report,
-                until: Instant::now(),
+                until: None,
+                closing: true,
             };
             return self.finish(cx);
         }
         self.break_off(report)
     }
 
-    fn step_clock(&mut self, cx: &mut Context<'_>, _read: bool) -> Step {
+    fn step_clock(&mut self, cx: &mut Context<'_>, read: bool) -> Step {
         let now = Instant::now();
+        self.time_deaf(read, now);
         let deadline = match self.phase.until() {
             Some(until) if until <= now => return self.run_out(cx),
             Some(until) => Some(until),
@@ -343,6 +373,25 @@ impl LegSocket {
         match self.alarm.poll(cx, deadline) {
             Poll::Ready(()) => Step::Again,
             Poll::Pending => Step::Idle,
+        }
+    }
+
+    /// A peer that takes nothing more has only so long to be read to its end. That time does not
+    /// run while a frame waits because reading is not wanted: what came in must not be lost to a
+    /// pause of our own. It starts afresh with the reading.
+    fn time_deaf(&mut self, read: bool, now: Instant) {
+        let Phase::Deaf {
+            until,
+            closing: false,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        if read || self.held.is_none() {
+            until.get_or_insert(now + PARTING);
+        } else {
+            *until = None;
         }
     }
 

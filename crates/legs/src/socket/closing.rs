@@ -23,8 +23,8 @@ const REASON_MAX: usize = 123;
 /// Bytes thrown away in one poll while lingering.
 const DISCARD_PER_POLL: usize = 256 << 10;
 
-/// How far a leg's end has come. Every phase but the first and the last has a deadline, and the
-/// close that will be reported.
+/// How far a leg's end has come. Every phase but the first and the last has the close that will be
+/// reported, and a deadline.
 ///
 /// ```text
 ///        start_close            queue written          peer's close, or deadline
@@ -51,8 +51,13 @@ pub(super) enum Phase {
         until: Instant,
         sent: bool,
     },
-    /// The peer takes nothing more; what it sent before is still read.
-    Deaf { report: Close, until: Instant },
+    /// The peer takes nothing more; what it sent before is still read. There is no deadline while
+    /// that is put off by us, unless the leg is `closing`: we want to close it, too.
+    Deaf {
+        report: Close,
+        until: Option<Instant>,
+        closing: bool,
+    },
     /// `Closed` was reported.
     Over,
 }
@@ -64,8 +69,8 @@ impl Phase {
             Self::Flushing { until, .. }
             | Self::Awaiting { until, .. }
             | Self::Answering { until, .. }
-            | Self::Lingering { until, .. }
-            | Self::Deaf { until, .. } => Some(*until),
+            | Self::Lingering { until, .. } => Some(*until),
+            Self::Deaf { until, .. } => *until,
         }
     }
 

@@ -101,6 +101,28 @@ async fn written_counts_what_the_socket_took() {
 }
 
 #[tokio::test]
+async fn a_backlog_of_messages_to_write_does_not_keep_the_peer_unread() {
+    let mut edge = Edge::raw().await;
+    let (mut socket, mut client) = edge.connected("/raw").await;
+    for number in 0..20 {
+        client
+            .feed(Message::text(number.to_string()))
+            .await
+            .unwrap();
+    }
+    client.flush().await.unwrap();
+    // The first has come, so all have: they were sent together, and are read together.
+    assert_eq!(frame(&mut socket).await, control(text("0")));
+    for number in 1..20 {
+        socket.queue(text("more"));
+        assert!(matches!(next(&mut socket).await, LegEvent::Written { .. }));
+        socket.queue(text("and more"));
+        let expected = LegEvent::Frame(control(text(&number.to_string())));
+        assert_eq!(next(&mut socket).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn without_reading_one_message_is_held_and_pings_before_it_are_answered() {
     let mut edge = Edge::raw().await;
     let (mut socket, mut client) = edge.connected("/raw").await;
@@ -279,6 +301,62 @@ async fn what_a_peer_said_before_its_reset_is_still_read() {
         (words, &ended),
         (vec![text("stop")], &close(1000, "", Fault::None))
     );
+}
+
+/// A leg whose caller said two things and `1000`, and then reset; it is not being read, and writing
+/// has failed. Time stands still.
+async fn deaf(edge: &mut Edge) -> LegSocket {
+    let (mut socket, mut client) = edge.connected("/raw").await;
+    socket.queue(text("unread by the client"));
+    assert!(matches!(next(&mut socket).await, LegEvent::Written { .. }));
+    client.send(Message::text("one")).await.unwrap();
+    client.send(Message::text("two")).await.unwrap();
+    client.send(close_message(1000, "")).await.unwrap();
+    patiently(client.get_ref().readable()).await.unwrap();
+    drop(client);
+    tokio::time::pause();
+    loop {
+        socket.queue(text("a"));
+        match poll_fn(|cx| Poll::Ready(socket.poll_event(cx, false))).await {
+            Poll::Ready(LegEvent::Written { .. }) => {}
+            Poll::Ready(event) => panic!("{event:?}"),
+            Poll::Pending => return socket,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pause_of_ours_costs_nothing_of_what_a_peer_said_before_its_reset() {
+    let mut edge = Edge::raw().await;
+    let mut socket = deaf(&mut edge).await;
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let polled = poll_fn(|cx| Poll::Ready(socket.poll_event(cx, false))).await;
+        assert_eq!(polled, Poll::Pending);
+    }
+    assert_eq!(frame(&mut socket).await, control(text("one")));
+    // Paused once more.
+    let polled = poll_fn(|cx| Poll::Ready(socket.poll_event(cx, false))).await;
+    assert_eq!(polled, Poll::Pending);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(frame(&mut socket).await, control(text("two")));
+    assert_eq!(closed(&mut socket).await, close(1000, "", Fault::None));
+}
+
+#[tokio::test]
+async fn a_close_ends_in_time_although_nobody_reads_what_a_peer_said_before_its_reset() {
+    let mut edge = Edge::raw().await;
+    let mut socket = deaf(&mut edge).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let asked = tokio::time::Instant::now();
+    socket.start_close(1000, "", Duration::from_secs(3));
+    socket.start_close(1000, "again", Duration::from_secs(9));
+    let ended = patiently(poll_fn(|cx| socket.poll_event(cx, false))).await;
+    let LegEvent::Closed(ended) = ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!((ended.code, ended.fault), (1006, Fault::Network));
+    assert!(asked.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
