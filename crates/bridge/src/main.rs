@@ -1,13 +1,16 @@
 //! The command `holdline-bridge`.
 
-use std::{error::Error, io::Write, process::ExitCode};
+use std::{error::Error, io::Write, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use holdline_bridge::Options;
+use tokio::runtime::Runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match holdline_bridge::run(Options::parse()).await {
+/// What is still running once the bridge is done gets this long to end.
+const PARTING: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    match run(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut words = error.to_string();
@@ -21,4 +24,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the bridge. A name that is being looked up cannot be called back: with no resolver in reach,
+/// waiting for it would keep a bridge that is done alive for tens of seconds.
+fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(holdline_bridge::run(options));
+    runtime.shutdown_timeout(PARTING);
+    Ok(outcome?)
 }

@@ -1,9 +1,8 @@
 //! One file for each sub-command.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use holdline_config::{Config, ConfigErrors};
-use tokio::runtime::Runtime;
 
 use crate::Failure;
 
@@ -14,6 +13,9 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod run;
 pub(crate) mod schema;
+
+/// What is still running once a command is done gets this long to end.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// Reads the edge's configuration, with all that is wrong in the failure.
 fn load(path: &Path) -> Result<Config, Failure> {
@@ -28,8 +30,36 @@ pub(crate) fn said(errors: &ConfigErrors) -> Failure {
     Failure::Misconfigured(words.trim_end().to_owned())
 }
 
-/// A runtime on all cores, with IO and time.
-fn runtime() -> Result<Runtime, Failure> {
+/// Does a command's work on a runtime of all cores, with IO and time. Some work cannot be called
+/// back, such as a name being looked up with no resolver in reach: a process that is done does not
+/// wait for its end, which may take tens of seconds.
+fn block_on<T, E: Into<Failure>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    Ok(builder.enable_all().thread_name("holdline").build()?)
+    let runtime = builder.enable_all().thread_name("holdline").build()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(PARTING);
+    outcome.map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use super::{Failure, block_on};
+
+    #[test]
+    fn a_command_that_is_done_does_not_wait_for_what_cannot_be_called_back() {
+        // Nobody ever sends: a lookup without an answer.
+        let (_resolver, answer) = mpsc::channel::<()>();
+        let begun = Instant::now();
+        let done = block_on(async move {
+            tokio::task::spawn_blocking(move || answer.recv_timeout(Duration::from_secs(30)));
+            Ok::<_, Failure>("done")
+        });
+        assert!(matches!(done, Ok("done")));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
 }

@@ -6,10 +6,12 @@ use crate::Failure;
 
 /// Runs the bridge until it has drained.
 pub(crate) fn bridge(options: Options) -> Result<(), Failure> {
-    super::runtime()?
-        .block_on(holdline_bridge::run(options))
-        .map_err(|error| match error {
-            RunError::Config(_) => Failure::misconfigured(&error),
-            _ => Failure::failed(&error),
-        })
+    super::block_on(async {
+        holdline_bridge::run(options)
+            .await
+            .map_err(|error| match error {
+                RunError::Config(_) => Failure::misconfigured(&error),
+                _ => Failure::failed(&error),
+            })
+    })
 }

@@ -7,7 +7,7 @@ use crate::{
 
 /// Runs the demo; fails if the line did not hold.
 pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
-    let held = super::runtime()?.block_on(demo::run(args))?;
+    let held = super::block_on(demo::run(args))?;
     if held {
         Ok(())
     } else {

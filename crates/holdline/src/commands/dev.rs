@@ -7,5 +7,5 @@ use crate::{
 
 /// Runs both until the edge has drained.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Failure> {
-    super::runtime()?.block_on(dev::run(args))
+    super::block_on(dev::run(args))
 }

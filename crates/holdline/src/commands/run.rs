@@ -14,7 +14,7 @@ use crate::{Failure, cli::RunArgs};
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = super::load(&args.config)?;
     start_logs(&config)?;
-    super::runtime()?.block_on(serve(config))
+    super::block_on(serve(config))
 }
 
 /// Sets the process up as the configuration says.
