@@ -89,6 +89,7 @@ marks! {
     HoldStarted "report: hold started",
     HoldEnded "report: hold ended",
     Strike "report: strike",
+    Cleared "report: suspicion cleared",
     WriteTimeout "report: write timeout",
     CommitHeld "engine: commit waits for a slow leg",
     EndHungUp "report: ending, caller hung up",

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use holdline_session::{
     Commit, EndReason, Event, FromWorker, InputKind, LegRef, Limits, Notice, Output, Payload,
-    Report, Time,
+    Report, Time, WorkerId,
 };
 
 use crate::{
@@ -127,6 +127,7 @@ struct Step {
     target_fails: bool,
     fenced: u64,
     strike: Option<u32>,
+    cleared: bool,
     poisoned: bool,
     refusal: bool,
 }
@@ -165,6 +166,10 @@ pub(crate) struct Model {
     loss_at: Option<u64>,
     strikes: u32,
     suspect_through: u64,
+    /// Workers that failed the session since its last progress.
+    failed: Vec<WorkerId>,
+    /// The worker of the attachment in force.
+    worker: Option<WorkerId>,
     /// A worker was attached before.
     attached: bool,
     handoffs: u64,
@@ -204,6 +209,8 @@ impl Model {
             loss_at: None,
             strikes: 0,
             suspect_through: 0,
+            failed: Vec::new(),
+            worker: None,
             attached: false,
             handoffs: 0,
             steps: 0,
@@ -346,6 +353,8 @@ impl Model {
             self.unattached_since = now;
         }
         self.pending = None;
+        // Who failed is not carried over: the other edge has other workers.
+        self.failed.clear();
         self.link = Link::Vacant;
     }
 

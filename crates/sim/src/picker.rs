@@ -1,5 +1,6 @@
 //! Choosing a worker by the rules that edges keep: a draining worker is never a target, the one to
-//! be left is the last resort or none at all, a suspect stays away from other suspects, the state's
+//! be left, like any that failed the session since its last progress, is the last resort or none
+//! at all, a suspect doubts the versions that failed it, a suspect stays away from other suspects, the state's
 //! schema must be readable, and the newest version comes first.
 
 use holdline_session::{Event, Seek, WorkerId};
@@ -45,19 +46,18 @@ impl World {
     }
 
     fn pick(&self, call: usize, seek: &Seek) -> Option<usize> {
-        let mut best: Option<(usize, (u64, u64, u64))> = None;
-        let mut last_resort = None;
+        let mut best: Option<(usize, (u8, u64, u64, u64))> = None;
         for worker in 0..self.workers.len() {
             if !self.is_fit(call, worker, seek) {
                 continue;
             }
-            if seek.avoid == Some(WorkerId(worker as u64)) {
-                last_resort = (!seek.planned).then_some(worker);
+            if seek.planned && seek.avoid == Some(WorkerId(worker as u64)) {
                 continue;
             }
             let rank = self.rank[self.workers[worker].version as usize];
             let load = self.load(worker);
             let key = (
+                self.trust(worker, seek),
                 rank,
                 u64::MAX - load,
                 mix((call as u64) << 32 | worker as u64),
@@ -66,7 +66,20 @@ impl World {
                 best = Some((worker, key));
             }
         }
-        best.map(|(worker, _)| worker).or(last_resort)
+        best.map(|(worker, _)| worker)
+    }
+
+    /// How far a worker is trusted with a session; greater is better.
+    fn trust(&self, worker: usize, seek: &Seek) -> u8 {
+        let id = WorkerId(worker as u64);
+        let version = format!("v{}", self.workers[worker].version);
+        if seek.avoid == Some(id) || seek.failed.iter().any(|(failed, _)| *failed == id) {
+            0
+        } else if seek.suspect && seek.failed.iter().any(|(_, failed)| *failed == version) {
+            1
+        } else {
+            2
+        }
     }
 
     fn is_fit(&self, call: usize, index: usize, seek: &Seek) -> bool {

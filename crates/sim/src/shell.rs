@@ -46,6 +46,7 @@ bugs! {
     StateOfEarlierAttach "state-of-earlier-attach",
     StrikesForgotten "strikes-forgotten",
     SuspectNotKeptApart "suspect-not-kept-apart",
+    FailedForgotten "failed-workers-forgotten",
     LossUnsaid "loss-unsaid",
     GapUnderstated "gap-understated",
     LogBoundIgnored "log-bound-ignored",
@@ -209,6 +210,7 @@ impl Shell {
             }
             match output {
                 Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = false,
+                Output::Seek(seek) if bug == Bug::FailedForgotten => seek.failed.clear(),
                 _ => {}
             }
         }

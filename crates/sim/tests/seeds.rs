@@ -112,6 +112,10 @@ const PLANTED: &[(Bug, &[&str])] = &[
         Bug::SuspectNotKeptApart,
         &["a suspect is kept apart, and a reader of the schema is sought"],
     ),
+    (
+        Bug::FailedForgotten,
+        &["who failed a session is known to whoever picks the next"],
+    ),
     (Bug::LossUnsaid, &["loss is always said"]),
     (
         Bug::GapUnderstated,

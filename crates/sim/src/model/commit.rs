@@ -79,6 +79,7 @@ impl Model {
 
     fn moves_on(&mut self, now: Time, commit: &Commit) -> Check {
         let through = commit.through.0;
+        let suspect = self.is_suspect();
         let Some(at) = &mut self.at else {
             return Ok(());
         };
@@ -88,6 +89,7 @@ impl Model {
             at.waiting_since = now;
             self.loss_at = None;
             self.strikes = 0;
+            self.failed.clear();
         }
         while at
             .outstanding
@@ -113,6 +115,7 @@ impl Model {
             }
         }
         self.committed = through;
+        self.step.cleared = suspect && !self.is_suspect();
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What comes out of one step, in its order.
 
 use holdline_session::{
-    AttachReason, DropReason, EndReason, HangupCause, MoveReason, Output, Report, Time,
+    AttachReason, DropReason, EndReason, Gap, HangupCause, MoveReason, Output, Report, Time,
 };
 
 use super::{Check, Link, Model, ensure};
@@ -92,6 +92,11 @@ impl Model {
             "it is none"
         );
         ensure!(
+            !step.cleared,
+            "suspicion ends with what caused it",
+            "that was not said"
+        );
+        ensure!(
             !step.poisoned || self.ending.is_some(),
             "a poison call ends at its limit",
             "it goes on"
@@ -140,6 +145,14 @@ impl Model {
             "suspect {}, schema {}",
             seek.suspect,
             seek.schema
+        );
+        let failed = seek.failed.iter().map(|(worker, _)| worker);
+        ensure!(
+            failed.eq(self.failed.iter()),
+            "who failed a session is known to whoever picks the next",
+            "{:?}, not {:?}",
+            seek.failed,
+            self.failed
         );
         let next = self.link.seeks(seek.epoch.0, seek.planned, coverage);
         self.moves_link(next, "seeks")
@@ -197,6 +210,19 @@ impl Model {
                 let next = self.link.loses(coverage);
                 self.moves_link(next, "loses")?;
             }
+            Report::Attached { worker, .. } => {
+                self.worker = Some(*worker);
+                other_marks(report, coverage);
+            }
+            Report::Cleared { .. } => {
+                coverage.mark(Mark::Cleared);
+                ensure!(
+                    std::mem::take(&mut self.step.cleared),
+                    "suspicion ends with what caused it",
+                    "strikes: {}",
+                    self.strikes
+                );
+            }
             Report::Strike { strikes } => {
                 coverage.mark(Mark::Strike);
                 let expected = self.step.strike.take();
@@ -219,15 +245,7 @@ impl Model {
             }
             Report::MediaLost(gap) => {
                 coverage.mark(Mark::MediaLost);
-                for seq in gap.first.0..=gap.last.0 {
-                    let expected = self.step.lost.pop_front();
-                    ensure!(
-                        expected == Some(seq),
-                        "only loss is called loss",
-                        "{seq}, not {expected:?}"
-                    );
-                    self.media_lost += 1;
-                }
+                self.loses_media(gap)?;
             }
             Report::Ending { reason, .. } => {
                 coverage.mark(end_mark(*reason));
@@ -251,6 +269,19 @@ impl Model {
         Ok(())
     }
 
+    fn loses_media(&mut self, gap: &Gap) -> Check {
+        for seq in gap.first.0..=gap.last.0 {
+            let expected = self.step.lost.pop_front();
+            ensure!(
+                expected == Some(seq),
+                "only loss is called loss",
+                "{seq}, not {expected:?}"
+            );
+            self.media_lost += 1;
+        }
+        Ok(())
+    }
+
     /// A loss is held against a session only where it may have caused it, and is a strike only at
     /// the same position as the loss before.
     fn counts_loss(&mut self, now: Time) {
@@ -261,6 +292,7 @@ impl Model {
         if delivered <= self.committed && !just_attached {
             return;
         }
+        self.failed.extend(self.worker);
         if self.loss_at == Some(self.committed) {
             self.strikes += 1;
             self.suspect_through = self.suspect_through.max(delivered);
