@@ -61,6 +61,12 @@ pub(crate) struct DevArgs {
 
 /// Runs the edge here and the worker beside it, until SIGINT or SIGTERM and the last call is over.
 pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
+    for name in ["OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"] {
+        if std::env::var_os(name).is_none() {
+            let words = format!("{name} is not set in the environment; see holdline dev --help");
+            return Err(Failure::Misconfigured(words));
+        }
+    }
     let folder = tempfile::tempdir()?;
     let bridge = match &args.bridge {
         Some(file) => file.clone(),
@@ -70,7 +76,13 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let text = edge_config(&args, &ports)?;
     let config = Config::parse(&text, "holdline dev").map_err(|errors| commands::said(&errors))?;
     commands::run::start_logs(&config)?;
-    let worker = DevWorker::start(bridge, [ports[0], ports[1]])?;
+    let mut worker = DevWorker::start(bridge, [ports[0], ports[1]])?;
+    sleep(OVERLAP).await;
+    if worker.process.has_ended()? {
+        return Err(Failure::Misconfigured(
+            "the worker ended at once; what it said above is what to mend".to_owned(),
+        ));
+    }
     explain(&args, &worker.file, ports[2]);
     let rolling = tokio::spawn(worker.roll_on_change());
     let served = commands::run::serve(config).await;
@@ -112,15 +124,19 @@ impl DevWorker {
 
     async fn roll_on_change(mut self) {
         let mut seen = changed(&self.file);
+        let mut told = false;
         loop {
             sleep(LOOK_EVERY).await;
             let now = changed(&self.file);
-            if now == seen {
-                continue;
-            }
-            seen = now;
-            if let Err(error) = self.roll().await {
-                error!(%error, "the new worker could not be started; the old one goes on");
+            if now != seen {
+                seen = now;
+                told = false;
+                if let Err(error) = self.roll().await {
+                    error!(%error, "the new worker could not be started; the old one goes on");
+                }
+            } else if !told && matches!(self.process.has_ended(), Ok(true)) {
+                told = true;
+                error!("the worker has ended; save its file to start another");
             }
         }
     }
@@ -134,9 +150,10 @@ impl DevWorker {
         }
         self.number = number;
         let old = std::mem::replace(&mut self.process, next);
-        old.terminate()?;
-        old.ended().await?;
-        info!(version = number, "the new worker has taken over");
+        info!(version = number, "the new worker takes over");
+        // It may have ended by itself; then there is nothing to ask.
+        let _ = old.terminate();
+        let _ = old.ended().await;
         Ok(())
     }
 }
@@ -163,14 +180,17 @@ fn changed(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).and_then(|data| data.modified()).ok()
 }
 
-fn default_bridge(folder: &TempDir) -> io::Result<PathBuf> {
-    let path = folder.path().join("bridge.yaml");
-    let text = "\
-instructions: You are a friendly receptionist. This is a phone call: be brief.
+/// A worker's file for those who bring none.
+const DEFAULT_BRIDGE: &str = "\
+instructions: |
+  You are a friendly receptionist. This is a phone call, so be brief.
 greeting:
   instructions: Greet the caller and ask how you can help.
 ";
-    fs::write(&path, text)?;
+
+fn default_bridge(folder: &TempDir) -> io::Result<PathBuf> {
+    let path = folder.path().join("bridge.yaml");
+    fs::write(&path, DEFAULT_BRIDGE)?;
     Ok(path)
 }
 
@@ -215,4 +235,15 @@ fn edge_config(args: &DevArgs, ports: &[u16]) -> Result<String, Failure> {
         quoted(&args.public_url),
         quoted(&format!("{}?model={}", args.model_url, args.model)),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_worker_has_a_file_that_it_can_read() {
+        let read = holdline_bridge::Config::parse(DEFAULT_BRIDGE, "default");
+        assert!(read.is_ok(), "{read:?}");
+    }
 }

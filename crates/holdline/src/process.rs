@@ -39,7 +39,8 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one whose log lines appear on our own standard error.
     pub(crate) fn start(name: &str, args: &[&str], env: &[(&str, &str)]) -> io::Result<Self> {
-        Self::spawn(name, args, env, Stdio::inherit())
+        // A group of its own: Ctrl-C is for us, who then tell it when its time has come.
+        Self::spawn(name, args, env, Stdio::inherit(), Some(0))
     }
 
     /// Starts one whose log goes to `NAME.log` in `folder`, and each line of it that is JSON to
@@ -51,7 +52,7 @@ impl Process {
         folder: &Path,
         lines: mpsc::Sender<LogLine>,
     ) -> io::Result<Self> {
-        let mut process = Self::spawn(name, args, env, Stdio::piped())?;
+        let mut process = Self::spawn(name, args, env, Stdio::piped(), None)?;
         let log = File::create(folder.join(format!("{name}.log")))?;
         if let Some(stderr) = process.child.stderr.take() {
             tokio::spawn(keep_log(name.to_owned(), stderr, log, lines));
@@ -59,16 +60,25 @@ impl Process {
         Ok(process)
     }
 
-    fn spawn(name: &str, args: &[&str], env: &[(&str, &str)], log: Stdio) -> io::Result<Self> {
-        let program = std::env::current_exe()?;
-        let child = Command::new(program)
+    fn spawn(
+        name: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+        log: Stdio,
+        group: Option<i32>,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
             .args(args)
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        if let Some(group) = group {
+            command.process_group(group);
+        }
+        let child = command.spawn()?;
         let pid = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
