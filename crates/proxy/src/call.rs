@@ -10,6 +10,7 @@
 //! | `call/legs.rs` | sockets |
 //! | `call/streams.rs` | attachments to workers |
 //! | `call/alarm.rs` | the one timer |
+//! | `call/depth.rs` | its share of the gauges |
 //! | `call/story.rs` | what is logged and counted |
 
 use std::{
@@ -28,6 +29,7 @@ use crate::{edge::Edge, order::Order, status::SessionStatus};
 mod alarm;
 mod answer;
 mod arrival;
+mod depth;
 mod legs;
 mod story;
 mod streams;
@@ -37,6 +39,7 @@ pub(crate) use arrival::Joining;
 pub(crate) use story::Story;
 
 use alarm::Alarm;
+use depth::Depth;
 use legs::Legs;
 use streams::Streams;
 
@@ -50,6 +53,7 @@ const LINGER_MARGIN: Duration = Duration::from_secs(1);
 struct Call {
     edge: Arc<Edge>,
     session: Session,
+    depth: Depth,
     /// Told to workers with every offer.
     attributes: Attributes,
     legs: Legs,
@@ -86,6 +90,8 @@ impl Call {
                 return Poll::Ready(());
             }
             if events == 0 {
+                // All is quiet: what is in the log now waits for somebody.
+                self.depth.follow(&self.session);
                 return Poll::Pending;
             }
             handled += events;

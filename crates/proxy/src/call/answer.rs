@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::{
-    Alarm, Call, Legs, Story, Streams,
+    Alarm, Call, Depth, Legs, Story, Streams,
     arrival::{Arrival, hand_over, refuse, settle},
     story::Caller,
 };
@@ -109,6 +109,7 @@ async fn run(
     let mut out = Vec::new();
     let mut call = Call {
         session: Session::new(setup(&edge, id, &route, &identity), now, &mut out),
+        depth: Depth::new(edge.metrics.sessions.clone()),
         attributes: identity.attributes,
         legs,
         streams,

@@ -131,6 +131,12 @@ impl Session {
         self.id
     }
 
+    /// What the log holds: entries that are not gaps, and their payload bytes.
+    #[must_use]
+    pub fn log_depth(&self) -> (u32, u64) {
+        (self.log.frames(), self.log.bytes())
+    }
+
     /// Everything counted so far.
     #[must_use]
     pub fn account(&self) -> &Account {
