@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::{
     stage::{Ending, Place, Plan, Running, Stage},
-    support::{Caller, example, soon, tool, workspace},
+    support::{Caller, example, raw_edge_config, soon, tool, workspace},
 };
 
 const SERVICE: &str = "holdline.worker.v1.Worker";
@@ -131,20 +131,6 @@ async fn worker(mut command: Command, place: &Place) -> Running {
 }
 
 fn edge(folder: &Path, places: &[Place]) -> Running {
-    let addresses: Vec<_> = places.iter().map(|it| it.address.to_string()).collect();
-    let file = folder.join("holdline.yaml");
-    let text = format!(
-        r#"
-listeners:
-  - name: callers
-    address: 127.0.0.1:0
-    routes: [{{path: /call, profile: raw, workers: default}}]
-workers:
-  default: {{discovery: {{static: {{addresses: {addresses:?}}}}}}}
-drain: {{lame_duck: 0s, deadline: 60s, notice: 1s}}
-admin: {{address: "127.0.0.1:0"}}
-"#
-    );
-    std::fs::write(&file, text).unwrap();
+    let file = raw_edge_config(folder, places.iter().map(|it| it.address));
     Running::start(&["run", "--config", file.to_str().unwrap()], &[])
 }

@@ -9,7 +9,7 @@ mod process;
 mod tools;
 
 pub(crate) use caller::Caller;
-pub(crate) use process::{EdgeProcess, WorkerProcess, example, holdline};
+pub(crate) use process::{EdgeProcess, WorkerProcess, example, holdline, raw_edge_config};
 pub(crate) use tools::{tool, workspace};
 
 /// Nothing in these tests takes longer, unless it hangs.

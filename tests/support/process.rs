@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
 
@@ -75,6 +75,26 @@ impl WorkerProcess {
     }
 }
 
+/// Writes the file of an edge with one `raw` route at `/call`.
+pub(crate) fn raw_edge_config(folder: &Path, workers: impl Iterator<Item = SocketAddr>) -> PathBuf {
+    let addresses: Vec<_> = workers.map(|it| it.to_string()).collect();
+    let file = folder.join("holdline.yaml");
+    let text = format!(
+        r#"
+listeners:
+  - name: callers
+    address: 127.0.0.1:0
+    routes: [{{path: /call, profile: raw, workers: default}}]
+workers:
+  default: {{discovery: {{static: {{addresses: {addresses:?}}}}}}}
+drain: {{lame_duck: 0s, deadline: 60s, notice: 1s}}
+admin: {{address: "127.0.0.1:0"}}
+"#
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
 /// An edge process with one `raw` route at `/call`, its log in JSON.
 pub(crate) struct EdgeProcess {
     child: Child,
@@ -85,22 +105,8 @@ pub(crate) struct EdgeProcess {
 
 impl EdgeProcess {
     pub(crate) async fn start(workers: &[&WorkerProcess]) -> Self {
-        let addresses: Vec<_> = workers.iter().map(|it| it.address.to_string()).collect();
         let config = tempfile::tempdir().unwrap();
-        let file = config.path().join("holdline.yaml");
-        let text = format!(
-            r#"
-listeners:
-  - name: callers
-    address: 127.0.0.1:0
-    routes: [{{path: /call, profile: raw, workers: default}}]
-workers:
-  default: {{discovery: {{static: {{addresses: {addresses:?}}}}}}}
-drain: {{lame_duck: 0s, deadline: 60s, notice: 1s}}
-admin: {{address: "127.0.0.1:0"}}
-"#
-        );
-        std::fs::write(&file, text).unwrap();
+        let file = raw_edge_config(config.path(), workers.iter().map(|it| it.address));
         let mut child = holdline()
             .arg("run")
             .arg("--config")

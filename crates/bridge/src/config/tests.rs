@@ -24,10 +24,8 @@ fn the_smallest_file_has_every_default() {
 
 #[test]
 fn the_committed_example_can_be_used() {
-    // The one secret that it names is read when it is used for real.
-    let text =
-        include_str!("../../../../config/bridge.yaml").replace("{env: BOOKING_TOKEN}", "token");
-    let config = Config::parse(&text, "config/bridge.yaml").unwrap();
+    let text = include_str!("../../../../config/bridge.yaml");
+    let config = Config::parse(text, "config/bridge.yaml").unwrap();
     assert_eq!(config.tools.len(), 1);
     assert_eq!(config.session.max_output_tokens, MaxTokens(None));
 }
