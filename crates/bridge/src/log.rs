@@ -111,7 +111,7 @@ impl Log {
             fault,
         } = ended;
         match reason {
-            EndReason::CallerHungUp | EndReason::Worker => {
+            EndReason::CallerHungUp | EndReason::Worker | EndReason::HandedBack => {
                 tracing::info!(session, ?reason, detail, ?fault, "the call is over");
             }
             _ => tracing::warn!(session, ?reason, detail, ?fault, "the call is over"),

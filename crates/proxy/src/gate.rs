@@ -55,7 +55,8 @@ fn after(reason: EndReason) -> Direction {
         | EndReason::Worker
         | EndReason::Operator
         | EndReason::Superseded => Direction::HangUp,
-        EndReason::CallerLost
+        EndReason::HandedBack
+        | EndReason::CallerLost
         | EndReason::GaveUp
         | EndReason::Poisoned
         | EndReason::LogOverflow

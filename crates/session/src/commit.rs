@@ -74,6 +74,8 @@ pub enum Command {
     EndSession {
         /// In words, for the log.
         reason: String,
+        /// The caller goes back to the carrier, which goes on instead of hanging up.
+        hand_back: bool,
     },
 }
 

@@ -169,6 +169,8 @@ pub enum EndReason {
     CallerLost,
     /// A worker said so.
     Worker,
+    /// A worker gave the caller back to the carrier, which goes on with its next instruction.
+    HandedBack,
     /// No worker could be had for too long.
     GaveUp,
     /// It made its workers fail again and again.
@@ -187,10 +189,11 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CallerHungUp,
         Self::CallerLost,
         Self::Worker,
+        Self::HandedBack,
         Self::GaveUp,
         Self::Poisoned,
         Self::LogOverflow,
@@ -207,6 +210,7 @@ impl EndReason {
             Self::CallerHungUp => "caller_hung_up",
             Self::CallerLost => "caller_lost",
             Self::Worker => "worker",
+            Self::HandedBack => "handed_back",
             Self::GaveUp => "gave_up",
             Self::Poisoned => "poisoned",
             Self::LogOverflow => "log_overflow",
@@ -221,7 +225,11 @@ impl EndReason {
     #[must_use]
     pub const fn fault(self) -> Fault {
         match self {
-            Self::CallerHungUp | Self::Worker | Self::Operator | Self::Superseded => Fault::None,
+            Self::CallerHungUp
+            | Self::Worker
+            | Self::HandedBack
+            | Self::Operator
+            | Self::Superseded => Fault::None,
             Self::CallerLost => Fault::Network,
             Self::GaveUp | Self::Poisoned => Fault::Worker,
             Self::LogOverflow | Self::CallerProtocol => Fault::Peer,

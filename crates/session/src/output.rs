@@ -76,8 +76,9 @@ pub struct Seek {
     /// For a planned move: `avoid` must not be chosen at all, and the new worker must be a better
     /// place than it (not draining).
     pub planned: bool,
-    /// The session is under suspicion of killing its workers: keep it apart from other suspects.
-    pub suspect: bool,
+    /// The session is under suspicion of killing its workers, until this input is committed: keep it
+    /// apart from other suspects.
+    pub suspect: Option<Seq>,
     /// Workers, with their versions, that failed this session since it last made progress: only if
     /// there is no other. Where it is a suspect, so are all workers of these versions.
     pub failed: Vec<(WorkerId, String)>,

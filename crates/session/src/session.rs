@@ -106,7 +106,13 @@ struct Recovery {
 impl Recovery {
     /// Whether the session, at this position, may make its workers fail.
     fn is_suspect(&self, committed: Seq) -> bool {
-        self.strikes > 0 || committed < self.suspect_through
+        self.suspect_through(committed).is_some()
+    }
+
+    /// The last input that may make its workers fail, where there is one.
+    fn suspect_through(&self, committed: Seq) -> Option<Seq> {
+        let suspect = self.strikes > 0 || committed < self.suspect_through;
+        suspect.then(|| self.suspect_through.max(committed.next()))
     }
 }
 

@@ -95,6 +95,7 @@ marks! {
     EndHungUp "report: ending, caller hung up",
     EndLostCaller "report: ending, caller lost",
     EndWorker "report: ending, worker",
+    EndHandedBack "report: ending, handed back",
     EndGaveUp "report: ending, gave up",
     EndPoisoned "report: ending, poisoned",
     EndOverflow "report: ending, log overflow",

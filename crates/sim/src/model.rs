@@ -409,7 +409,13 @@ impl Model {
 
     /// Whether the session may be what makes its workers fail.
     fn is_suspect(&self) -> bool {
-        self.strikes > 0 || self.committed < self.suspect_through
+        self.suspect_through().is_some()
+    }
+
+    /// Up to which input the session may make its workers fail.
+    fn suspect_through(&self) -> Option<u64> {
+        let next = self.committed + 1;
+        (self.strikes > 0 || self.suspect_through >= next).then(|| next.max(self.suspect_through))
     }
 
     /// The attachment that is being prepared.

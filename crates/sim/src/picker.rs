@@ -29,10 +29,10 @@ impl World {
             let reason = "no worker is fit".to_owned();
             return self.feed(call, Event::SeekFailed { epoch, reason });
         };
-        if seek.suspect {
+        if seek.suspect.is_some() {
             self.coverage.mark(Mark::SuspectSeek);
         }
-        self.open_stream(call, epoch.0, worker, seek.suspect);
+        self.open_stream(call, epoch.0, worker, seek.suspect.is_some());
         let version = format!("v{}", self.workers[worker].version);
         let worker = WorkerId(worker as u64);
         self.feed(
@@ -75,7 +75,8 @@ impl World {
         let version = format!("v{}", self.workers[worker].version);
         if seek.avoid == Some(id) || seek.failed.iter().any(|(failed, _)| *failed == id) {
             0
-        } else if seek.suspect && seek.failed.iter().any(|(_, failed)| *failed == version) {
+        } else if seek.suspect.is_some() && seek.failed.iter().any(|(_, failed)| *failed == version)
+        {
             1
         } else {
             2
@@ -88,7 +89,7 @@ impl World {
         let seen = worker.ready && (worker.alive || now < worker.died_at + BLIND);
         let healthy = now >= worker.hung_until || now < worker.hung_since + HEALTH_TIMEOUT;
         let reads = seek.schema <= worker.version;
-        let apart = !seek.suspect
+        let apart = seek.suspect.is_none()
             || !self.streams.iter().any(|stream| {
                 stream.worker == index && stream.suspect && !stream.edge_gone && stream.call != call
             });

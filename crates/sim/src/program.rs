@@ -264,6 +264,7 @@ impl Program {
             }
             Some(b'e') => commands.push(Command::EndSession {
                 reason: "the caller asked for it".to_owned(),
+                hand_back: seq.is_multiple_of(2),
             }),
             _ => {}
         }

@@ -209,7 +209,7 @@ impl Shell {
                 self.spoil_message(bug, again, message);
             }
             match output {
-                Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = false,
+                Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = None,
                 Output::Seek(seek) if bug == Bug::FailedForgotten => seek.failed.clear(),
                 _ => {}
             }

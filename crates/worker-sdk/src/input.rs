@@ -228,6 +228,8 @@ pub enum EndReason {
     CallerLost,
     /// A worker said [`Call::end_session`](crate::Call::end_session).
     Worker,
+    /// A worker said [`Call::hand_back`](crate::Call::hand_back).
+    HandedBack,
     /// No worker could be had for too long.
     GaveUp,
     /// The session made its workers fail again and again.

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use crate::{
     Worker,
     attachment::{Attachment, Failure, Progress},
-    phase::{Gate, Phase},
+    phase::{Gate, Phase, Suspicion},
 };
 use jobs::Jobs;
 use opening::Opened;
@@ -72,7 +72,12 @@ async fn attachment<W: Worker>(
     let Some(opened) = opening::open(&*worker, &gate, offer, incoming, port).await? else {
         return Ok(());
     };
-    let Opened { beginning, _place } = opened;
+    let Opened {
+        beginning,
+        _place,
+        suspicion,
+    } = opened;
+    let suspect_through = beginning.offer.suspect_through;
     let (attachment, progress) =
         Attachment::attach(Arc::clone(&worker), beginning).map_err(failed)?;
     let mut session = Session {
@@ -80,6 +85,8 @@ async fn attachment<W: Worker>(
         jobs: Jobs::new(worker),
         port,
         phase: gate.phase(),
+        suspicion,
+        suspect_through,
     };
     session.perform(progress).await?;
     session.live(incoming).await?;
@@ -97,6 +104,9 @@ struct Session<'a, W: Worker> {
     jobs: Jobs<W>,
     port: &'a Port,
     phase: watch::Receiver<Phase>,
+    suspicion: Option<Suspicion>,
+    /// The last input that may do harm.
+    suspect_through: u64,
 }
 
 impl<W: Worker> Session<'_, W> {
@@ -142,6 +152,9 @@ impl<W: Worker> Session<'_, W> {
     async fn perform(&mut self, progress: Progress) -> Result<(), End> {
         for step in progress.steps {
             if let Some(commit) = step.commit {
+                if commit.through_seq >= self.suspect_through {
+                    self.suspicion = None;
+                }
                 self.port.send(Message::Commit(commit)).await?;
             }
             for job in step.starts {

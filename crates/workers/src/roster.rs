@@ -208,7 +208,7 @@ impl Roster {
             schema: seek.schema,
             avoid: seek.avoid,
             planned: seek.planned,
-            suspect: seek.suspect,
+            suspect: seek.suspect.is_some(),
             failed: &seek.failed,
             tried,
         };
@@ -224,7 +224,7 @@ impl Roster {
             Occupant {
                 session,
                 schema: seek.schema,
-                suspect: seek.suspect,
+                suspect: seek.suspect.is_some(),
                 signals: Arc::clone(&signals),
                 attached: false,
                 told: None,

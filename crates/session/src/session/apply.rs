@@ -266,8 +266,13 @@ impl Session {
                 self.timers.cancel(&name);
                 Ok(())
             }
-            Command::EndSession { reason } => {
-                self.begin_end(now, EndReason::Worker, reason, out);
+            Command::EndSession { reason, hand_back } => {
+                let end = if hand_back {
+                    EndReason::HandedBack
+                } else {
+                    EndReason::Worker
+                };
+                self.begin_end(now, end, reason, out);
                 Ok(())
             }
         }

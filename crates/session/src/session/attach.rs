@@ -229,7 +229,7 @@ impl Session {
             schema: self.state.schema(),
             avoid,
             planned,
-            suspect: self.recovery.is_suspect(self.log.committed()),
+            suspect: self.recovery.suspect_through(self.log.committed()),
             failed: self.recovery.failed.clone(),
         }));
         Offer {

@@ -147,6 +147,7 @@ impl Session {
 fn close_code(reason: EndReason) -> (u16, &'static str) {
     match reason {
         EndReason::CallerHungUp | EndReason::CallerLost | EndReason::Worker => (1000, "call ended"),
+        EndReason::HandedBack => (1000, "handed back"),
         EndReason::Superseded => (1000, "another stream of this call took over"),
         EndReason::Operator => (1001, "ended by an operator"),
         EndReason::EdgeDeadline => (1001, "the edge is going away"),

@@ -12,7 +12,7 @@ fn a_new_session_seeks_a_worker_and_attaches_it_with_nothing_but_the_caller() {
     let mut rig = Rig::new();
     let seek = rig.take().seeks().remove(0);
     assert_eq!((seek.reason, seek.schema), (AttachReason::New, 0));
-    assert!(!seek.planned && !seek.suspect && seek.avoid.is_none());
+    assert!(!seek.planned && seek.suspect.is_none() && seek.avoid.is_none());
     rig.offer(seek.epoch);
     rig.said(seek.epoch, FromWorker::Accept);
     let outs = rig.take();

@@ -49,6 +49,7 @@ fn a_worker_ends_the_session_and_what_it_wants_after_that_is_dropped() {
     let (mut rig, epoch) = Rig::running(|_| {});
     let enough = Command::EndSession {
         reason: "goodbye said".to_owned(),
+        hand_back: false,
     };
     rig.commit_with(
         epoch,
@@ -67,6 +68,19 @@ fn a_worker_ends_the_session_and_what_it_wants_after_that_is_dropped() {
     rig.commit_with(epoch, 4, vec![send("caller", "still more")]);
     let outs = rig.take();
     assert!(outs.finished() && outs.sends().is_empty());
+}
+
+#[test]
+fn a_worker_gives_the_caller_back_to_the_carrier() {
+    let (mut rig, epoch) = Rig::running(|_| {});
+    let elsewhere = Command::EndSession {
+        reason: "a human takes over".to_owned(),
+        hand_back: true,
+    };
+    rig.commit_with(epoch, 1, vec![send("caller", "one moment"), elsewhere]);
+    let outs = rig.take();
+    assert_eq!(outs.sends(), ["caller#1:one moment"]);
+    assert_eq!(outs.ending(), Some(EndReason::HandedBack));
 }
 
 #[test]

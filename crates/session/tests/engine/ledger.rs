@@ -236,7 +236,8 @@ impl Ledger {
         self.fire_timers(now, reported.is_some());
         self.writes_time_out(now, out);
         self.legs_vanish(session, now);
-        let by_commit = matches!(reported, Some(EndReason::Worker)) && !self.step.caller_closed
+        let by_commit = matches!(reported, Some(EndReason::Worker | EndReason::HandedBack))
+            && !self.step.caller_closed
             || reported == Some(EndReason::LogOverflow) && overflowed_last(out);
         if let Some(reason) = reported.filter(|_| !by_commit) {
             self.end(now, reason);

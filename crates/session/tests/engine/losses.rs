@@ -20,7 +20,7 @@ fn a_worker_killed_in_the_middle_is_replaced_and_the_uncommitted_comes_again() {
     let seek = &outs.seeks()[0];
     assert_eq!(seek.reason, AttachReason::Recovery);
     assert_eq!(seek.avoid, Some(WorkerId(first.0)));
-    assert!(!seek.planned && !seek.suspect);
+    assert!(!seek.planned && seek.suspect.is_none());
     let second = seek.epoch;
     rig.offer(second);
     rig.said(second, FromWorker::Accept);

@@ -1,6 +1,6 @@
 //! A call that kills its workers is found out and kept apart; a call that is merely unlucky is not.
 
-use holdline_session::{EndReason, Epoch, Fault, InputKind, Report};
+use holdline_session::{EndReason, Epoch, Fault, InputKind, Report, Seq};
 
 use super::rig::{Rig, caller, ms};
 
@@ -34,7 +34,7 @@ fn a_second_loss_at_the_same_input_is_a_strike_and_inputs_come_one_at_a_time() {
     let outs = rig.take();
     assert!(outs.says(&Report::Strike { strikes: 1 }));
     let seek = &outs.seeks()[0];
-    assert!(seek.suspect, "kept apart from other suspects");
+    assert_eq!(seek.suspect, Some(Seq(4)), "kept apart from other suspects");
     epoch = seek.epoch;
     rig.offer(epoch);
     rig.said(epoch, holdline_session::FromWorker::Accept);

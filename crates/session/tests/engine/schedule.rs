@@ -93,6 +93,7 @@ pub(crate) enum Act {
         name: u8,
         after_ms: u16,
     },
+    HandBack,
     CancelTimer {
         name: u8,
     },
@@ -194,5 +195,6 @@ fn act() -> impl Strategy<Value = Act> {
         14 => (0u8..3, 0u16..800).prop_map(|(name, after_ms)| Act::SetTimer { name, after_ms }),
         6 => (0u8..3).prop_map(|name| Act::CancelTimer { name }),
         1 => Just(Act::End),
+        1 => Just(Act::HandBack),
     ]
 }

@@ -194,7 +194,12 @@ impl Model {
                 self.outdate(name);
                 self.timers.remove(name);
             }
-            Command::EndSession { .. } => self.end(now, EndReason::Worker)?,
+            Command::EndSession {
+                hand_back: false, ..
+            } => self.end(now, EndReason::Worker)?,
+            Command::EndSession {
+                hand_back: true, ..
+            } => self.end(now, EndReason::HandedBack)?,
         }
         Ok(Ok(()))
     }

@@ -258,7 +258,10 @@ impl Model {
             }
             // Checked where it shows: when all drops of the step are noted, where the loss is
             // reported, and where the commit is applied.
-            EndReason::LogOverflow | EndReason::Poisoned | EndReason::Worker => {}
+            EndReason::LogOverflow
+            | EndReason::Poisoned
+            | EndReason::Worker
+            | EndReason::HandedBack => {}
             reason => ensure!(
                 self.step.caller_gone == Some(reason)
                     || self.step.asked == Some(reason)

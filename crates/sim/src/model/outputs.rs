@@ -140,9 +140,10 @@ impl Model {
         self.last_epoch = seek.epoch.0;
         self.asked_since = now;
         ensure!(
-            seek.suspect == self.is_suspect() && seek.schema == self.schema,
+            seek.suspect.map(|through| through.0) == self.suspect_through()
+                && seek.schema == self.schema,
             "a suspect is kept apart, and a reader of the schema is sought",
-            "suspect {}, schema {}",
+            "suspect {:?}, schema {}",
             seek.suspect,
             seek.schema
         );
@@ -370,7 +371,7 @@ pub(super) fn ended_by_commit(
     };
     let ending = |output: &Output| matches!(output, Output::Report(Report::Ending { .. }));
     match reason {
-        Some(EndReason::Worker) => !caller_gone,
+        Some(EndReason::Worker | EndReason::HandedBack) => !caller_gone,
         Some(EndReason::LogOverflow) => {
             let end = out.iter().position(ending).unwrap_or(0);
             out[..end].iter().any(traces)
@@ -395,6 +396,7 @@ fn end_mark(reason: EndReason) -> Mark {
         EndReason::CallerHungUp => Mark::EndHungUp,
         EndReason::CallerLost => Mark::EndLostCaller,
         EndReason::Worker => Mark::EndWorker,
+        EndReason::HandedBack => Mark::EndHandedBack,
         EndReason::GaveUp => Mark::EndGaveUp,
         EndReason::Poisoned => Mark::EndPoisoned,
         EndReason::LogOverflow => Mark::EndOverflow,

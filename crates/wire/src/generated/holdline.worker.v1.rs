@@ -92,6 +92,11 @@ pub struct Offer {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Not 0: an input up to this seq may have made workers fail. A worker runs at most one such
+    /// session at a time, whichever edge they come from: it rejects another with `retry` until all
+    /// inputs up to this one are handled.
+    #[prost(uint64, tag = "5")]
+    pub suspect_through: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Accept {}
@@ -515,8 +520,13 @@ pub struct CancelTimer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EndSession {
+    /// In words, for logs.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
+    /// The caller stays on the line: the carrier goes on with what follows the stream in its
+    /// instructions (voicemail, a human) instead of hanging up.
+    #[prost(bool, tag = "2")]
+    pub hand_back: bool,
 }
 /// Finish what was delivered, commit it, then say Released. No further inputs will come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -723,6 +733,8 @@ pub enum EndReason {
     Superseded = 9,
     /// The caller broke its protocol.
     CallerProtocol = 10,
+    /// A worker said EndSession with hand_back.
+    HandedBack = 11,
 }
 impl EndReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -742,6 +754,7 @@ impl EndReason {
             Self::Operator => "END_REASON_OPERATOR",
             Self::Superseded => "END_REASON_SUPERSEDED",
             Self::CallerProtocol => "END_REASON_CALLER_PROTOCOL",
+            Self::HandedBack => "END_REASON_HANDED_BACK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -758,6 +771,7 @@ impl EndReason {
             "END_REASON_OPERATOR" => Some(Self::Operator),
             "END_REASON_SUPERSEDED" => Some(Self::Superseded),
             "END_REASON_CALLER_PROTOCOL" => Some(Self::CallerProtocol),
+            "END_REASON_HANDED_BACK" => Some(Self::HandedBack),
             _ => None,
         }
     }

@@ -109,12 +109,21 @@ impl Call {
         self.timers.contains(name)
     }
 
-    /// Ends the session. Its legs write what is queued and close;
+    /// Ends the session and the phone call. Its legs write what is queued and close;
     /// [`Input::SessionEnded`](crate::Input::SessionEnded) follows. The reason is for logs.
     pub fn end_session(&mut self, reason: impl Into<String>) {
-        self.command(Command::EndSession(v1::EndSession {
-            reason: reason.into(),
-        }));
+        self.end(reason.into(), false);
+    }
+
+    /// Ends the session but not the phone call: the carrier goes on with what follows the stream in
+    /// its instructions, such as voicemail or a human. Otherwise as
+    /// [`end_session`](Self::end_session).
+    pub fn hand_back(&mut self, reason: impl Into<String>) {
+        self.end(reason.into(), true);
+    }
+
+    fn end(&mut self, reason: String, hand_back: bool) {
+        self.command(Command::EndSession(v1::EndSession { reason, hand_back }));
     }
 
     fn command(&mut self, command: Command) {

@@ -120,6 +120,7 @@ impl From<v1::SessionEnded> for SessionEnded {
             v1::EndReason::CallerHungUp => EndReason::CallerHungUp,
             v1::EndReason::CallerLost => EndReason::CallerLost,
             v1::EndReason::Worker => EndReason::Worker,
+            v1::EndReason::HandedBack => EndReason::HandedBack,
             v1::EndReason::GaveUp => EndReason::GaveUp,
             v1::EndReason::Poisoned => EndReason::Poisoned,
             v1::EndReason::LogOverflow => EndReason::LogOverflow,

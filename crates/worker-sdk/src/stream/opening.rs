@@ -10,7 +10,7 @@ use super::{End, Port, request};
 use crate::{
     Worker,
     call::Beginning,
-    phase::{Gate, Place},
+    phase::{Gate, Place, Suspicion},
 };
 
 /// What the edge may take to say what a stream is for.
@@ -26,6 +26,8 @@ pub(super) struct Opened {
     pub(super) beginning: Beginning,
     /// Held as long as the session is here.
     pub(super) _place: Place,
+    /// Held until the session has shown that it does no harm.
+    pub(super) suspicion: Option<Suspicion>,
 }
 
 /// Waits for the offer.
@@ -48,15 +50,14 @@ pub(super) async fn open<W: Worker>(
 ) -> Result<Option<Opened>, End> {
     let description = worker.describe();
     let schema = offer.state_schema;
-    let place = if schema != 0 && !description.reads_schemas.contains(&schema) {
+    let admitted = if schema != 0 && !description.reads_schemas.contains(&schema) {
         let reason = format!("this worker does not read state schema {schema}");
         Err((reason, false))
     } else {
-        gate.admit(description.max_sessions)
-            .map_err(|reason| (reason.to_owned(), true))
+        admit(gate, description.max_sessions, &offer).map_err(|reason| (reason.to_owned(), true))
     };
-    let place = match place {
-        Ok(place) => place,
+    let (place, suspicion) = match admitted {
+        Ok(admitted) => admitted,
         Err((reason, retry)) => {
             tracing::debug!(reason, retry, "rejected");
             port.send(Message::Reject(v1::Reject { reason, retry }))
@@ -74,7 +75,21 @@ pub(super) async fn open<W: Worker>(
             schema: description.writes_schema,
         },
         _place: place,
+        suspicion,
     }))
+}
+
+fn admit(
+    gate: &Gate,
+    max: u32,
+    offer: &v1::Offer,
+) -> Result<(Place, Option<Suspicion>), &'static str> {
+    let place = gate.admit(max)?;
+    let suspicion = match offer.suspect_through {
+        0 => None,
+        _ => Some(gate.admit_suspect(&offer.session_id)?),
+    };
+    Ok((place, suspicion))
 }
 
 /// Collects all parts of the attach message.

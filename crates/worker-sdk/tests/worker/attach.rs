@@ -146,3 +146,37 @@ async fn words_out_of_order_end_the_stream() {
     assert_eq!(puts(&stream.commit().await), [("a", "\"1\"".to_owned())]);
     assert_eq!(stream.status().await.0, Code::FailedPrecondition);
 }
+
+#[tokio::test]
+async fn one_session_under_suspicion_at_a_time_until_it_has_shown_that_it_does_no_harm() {
+    let served = Served::start(Script::new()).await;
+    let offered = async |session: &str, suspect_through| {
+        let mut stream = served.stream().await;
+        stream
+            .say(Request::Offer(v1::Offer {
+                session_id: session.to_owned(),
+                epoch: 4,
+                state_schema: 0,
+                attributes: [].into(),
+                suspect_through,
+            }))
+            .await;
+        let answer = stream.hear().await;
+        (stream, answer)
+    };
+    let (mut first, answer) = offered("first", 1).await;
+    assert_eq!(answer, Message::Accept(v1::Accept {}));
+    let (_, answer) = offered("second", 9).await;
+    let Message::Reject(reject) = answer else {
+        panic!("two suspects at one worker");
+    };
+    assert!(reject.retry, "{}", reject.reason);
+    let (_, answer) = offered("innocent", 0).await;
+    assert_eq!(answer, Message::Accept(v1::Accept {}));
+
+    first.say(Request::Attach(fresh())).await;
+    first.inputs(vec![frame(1, "to caller hello")]).await;
+    assert_eq!(first.commit().await.through_seq, 1);
+    let (_, answer) = offered("second", 9).await;
+    assert_eq!(answer, Message::Accept(v1::Accept {}));
+}

@@ -87,6 +87,7 @@ impl Served {
                 epoch,
                 state_schema,
                 attributes: [("call_sid".to_owned(), "CA1".to_owned())].into(),
+                suspect_through: 0,
             }))
             .await;
         stream

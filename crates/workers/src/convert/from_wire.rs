@@ -83,7 +83,10 @@ fn command(wire: v1::Command) -> Result<Command, Cow<'static, str>> {
                 tag: timer.tag,
             },
             Wire::CancelTimer(timer) => Command::CancelTimer { name: timer.name },
-            Wire::EndSession(end) => Command::EndSession { reason: end.reason },
+            Wire::EndSession(end) => Command::EndSession {
+                reason: end.reason,
+                hand_back: end.hand_back,
+            },
         },
     )
 }

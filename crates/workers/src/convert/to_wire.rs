@@ -25,6 +25,7 @@ pub(crate) fn offer(
         epoch: seek.epoch.0,
         state_schema: seek.schema,
         attributes,
+        suspect_through: seek.suspect.map_or(0, |through| through.0),
     }))
 }
 
@@ -301,6 +302,7 @@ fn end_reason(reason: EndReason) -> v1::EndReason {
         EndReason::CallerHungUp => v1::EndReason::CallerHungUp,
         EndReason::CallerLost => v1::EndReason::CallerLost,
         EndReason::Worker => v1::EndReason::Worker,
+        EndReason::HandedBack => v1::EndReason::HandedBack,
         EndReason::GaveUp => v1::EndReason::GaveUp,
         EndReason::Poisoned => v1::EndReason::Poisoned,
         EndReason::LogOverflow => v1::EndReason::LogOverflow,

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use holdline_session::{AttachReason, Epoch, MoveReason};
+use holdline_session::{AttachReason, Epoch, MoveReason, Seq};
 use holdline_telemetry::Metrics;
 
 use super::*;
@@ -62,7 +62,7 @@ fn seek() -> Seek {
         schema: 1,
         avoid: None,
         planned: false,
-        suspect: false,
+        suspect: None,
         failed: Vec::new(),
     }
 }
@@ -226,7 +226,7 @@ fn fail(world: &mut World, worker: WorkerId, session: u128) -> bool {
 fn suspects_never_share_a_worker() {
     let mut world = World::new();
     let suspect = Seek {
-        suspect: true,
+        suspect: Some(Seq(7)),
         ..seek()
     };
     world.ready(1, "v1");
@@ -246,7 +246,7 @@ fn suspects_never_share_a_worker() {
 fn a_session_that_is_cleared_makes_room_for_other_suspects() {
     let mut world = World::new();
     let suspect = Seek {
-        suspect: true,
+        suspect: Some(Seq(7)),
         ..seek()
     };
     world.ready(1, "v1");

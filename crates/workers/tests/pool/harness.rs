@@ -12,7 +12,7 @@ use holdline_session::{
 };
 use holdline_telemetry::Metrics;
 use holdline_workers::{
-    Pool, PoolSetup, Resolve, SeekError, SeekRequest, StreamEvent, SystemResolver, WorkerState,
+    Pool, PoolSetup, PoolTls, Resolve, SeekError, SeekRequest, StreamEvent, SystemResolver, WorkerState,
     WorkerStream,
 };
 
@@ -30,6 +30,7 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
 pub(crate) fn settings(addresses: Vec<SocketAddr>) -> WorkerPool {
     WorkerPool {
         discovery: Discovery::Static(StaticDiscovery { addresses }),
+        tls: None,
         connect_timeout: Duration::from_secs(2),
         keepalive: Keepalive {
             interval: Duration::from_secs(2),
@@ -62,6 +63,7 @@ impl Edge {
         let metrics = Metrics::new();
         let setup = PoolSetup {
             name: "default".to_owned(),
+            tls: PoolTls::load(&settings).unwrap(),
             settings,
             required_message_bytes: 1 << 20,
             metrics: metrics.workers.clone(),
@@ -129,7 +131,7 @@ pub(crate) fn request(session: u128) -> SeekRequest {
             schema: 0,
             avoid: None,
             planned: false,
-            suspect: false,
+            suspect: None,
             failed: Vec::new(),
         },
         attributes: [("call_sid".to_owned(), format!("CA{session}"))].into(),

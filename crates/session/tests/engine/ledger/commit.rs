@@ -132,7 +132,12 @@ impl Ledger {
                 self.outdate(name);
                 self.timers.remove(name);
             }
-            Command::EndSession { .. } => self.end(now, holdline_session::EndReason::Worker),
+            Command::EndSession {
+                hand_back: false, ..
+            } => self.end(now, holdline_session::EndReason::Worker),
+            Command::EndSession {
+                hand_back: true, ..
+            } => self.end(now, holdline_session::EndReason::HandedBack),
         }
         Ok(())
     }

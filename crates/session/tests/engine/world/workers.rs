@@ -69,6 +69,11 @@ impl World {
             Act::CancelTimer { name } => Command::CancelTimer { name: timer(name) },
             Act::End => Command::EndSession {
                 reason: String::new(),
+                hand_back: false,
+            },
+            Act::HandBack => Command::EndSession {
+                reason: String::new(),
+                hand_back: true,
             },
         }
     }

@@ -131,7 +131,7 @@ fn an_offer_names_session_epoch_and_schema() {
         schema: 2,
         avoid: None,
         planned: false,
-        suspect: false,
+        suspect: Some(Seq(7)),
         failed: Vec::new(),
     };
     let Some(Message::Offer(offer)) = offer(SessionId(255), &seek, Default::default()).message
@@ -140,4 +140,5 @@ fn an_offer_names_session_epoch_and_schema() {
     };
     assert_eq!(offer.session_id, format!("{:032x}", 255));
     assert_eq!((offer.epoch, offer.state_schema), (5, 2));
+    assert_eq!(offer.suspect_through, 7);
 }
