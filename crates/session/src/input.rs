@@ -82,6 +82,16 @@ pub enum InputKind {
     },
 }
 
+impl InputKind {
+    /// Whether it changes what legs there are.
+    pub(crate) fn is_of_legs(&self) -> bool {
+        matches!(
+            self,
+            Self::LegOpened { .. } | Self::LegClosed { .. } | Self::LegReplaced { .. }
+        )
+    }
+}
+
 /// Media frames with neighbouring seqs that were dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct GapSize {

@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+mod committed;
+
+pub(crate) use committed::CommittedLegs;
+
 use crate::{
     Attributes, DropReason, Incarnation, LegName, LegRef, LegState, LegView, Limits, Time,
 };
@@ -171,6 +175,11 @@ impl Legs {
 
     pub(crate) fn get(&self, name: &LegName) -> Option<&Leg> {
         self.open.get(name)
+    }
+
+    /// How often a name was opened.
+    pub(crate) fn openings(&self, name: &LegName) -> Incarnation {
+        self.incarnations.get(name).copied().unwrap_or_default()
     }
 
     pub(crate) fn remove(&mut self, name: &LegName) -> Option<Leg> {

@@ -49,6 +49,8 @@ pub(crate) struct Removed {
     pub(crate) received: Option<Time>,
     /// Media that was committed but that the committing attachment had never received.
     pub(crate) lost: Vec<Gap>,
+    /// What happened to legs, in order.
+    pub(crate) legs: Vec<InputKind>,
 }
 
 /// The log is full of what must not be dropped.
@@ -177,7 +179,8 @@ impl Log {
             let is_gap = matches!(entry.input.kind, InputKind::Gap(_));
             self.bytes -= entry.bytes();
             self.frames -= u32::from(!is_gap);
-            self.entries.pop_front();
+            let kind = self.entries.pop_front().map(|entry| entry.input.kind);
+            removed.legs.extend(kind.filter(InputKind::is_of_legs));
         }
         self.committed = self.committed.max(through);
         removed

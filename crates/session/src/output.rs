@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Attributes, Command, EndReason, Epoch, Fault, Gap, Incarnation, Input, LegName, LegRef,
@@ -138,7 +139,7 @@ pub struct Attach {
     pub state: Vec<(String, Bytes)>,
     /// The state's schema; 0: none yet.
     pub schema: u32,
-    /// All legs.
+    /// All legs as of that commit: the inputs to come tell what became of them since.
     pub legs: Vec<LegView>,
     /// All timers that are set or fired but not committed: name, time left, tag.
     pub timers: Vec<(String, Duration, u64)>,
@@ -147,11 +148,11 @@ pub struct Attach {
 }
 
 /// A leg as seen from outside.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LegView {
     /// Its name.
     pub name: LegName,
-    /// The present opening.
+    /// Which opening.
     pub incarnation: Incarnation,
     /// What it is doing.
     pub state: LegState,
@@ -160,7 +161,7 @@ pub struct LegView {
 }
 
 /// What a leg is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LegState {
     /// Being dialled.
     Connecting,

@@ -13,9 +13,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    Attributes, Epoch, Event, InputKind, LegName, LegRef, Limits, Output, Report, Seq, SessionId,
-    Time, WorkerId,
-    legs::{Legs, Phase},
+    Attributes, Epoch, Event, InputKind, LegName, LegRef, LegState, Limits, Output, Report, Seq,
+    SessionId, Time, WorkerId,
+    legs::{CommittedLegs, Legs, Phase},
     link::{Link, Speaker},
     log::Log,
     state::State,
@@ -66,6 +66,7 @@ pub struct Session {
     state: State,
     timers: Timers,
     legs: Legs,
+    committed_legs: CommittedLegs,
     life: Life,
     link: Link,
     /// The next attachment's number.
@@ -128,6 +129,7 @@ impl Session {
             state: State::default(),
             timers: Timers::default(),
             legs: Legs::default(),
+            committed_legs: CommittedLegs::default(),
             life: Life::Running,
             link: Link::Vacant { retry_at: now },
             next_epoch: Epoch(1),
@@ -150,12 +152,17 @@ impl Session {
         let caller = LegName::new(LegName::CALLER);
         let leg = session.legs.add(&caller, Phase::Open, setup.caller.clone());
         let attributes = setup.caller;
+        session
+            .committed_legs
+            .add(&leg, LegState::Open, attributes.clone());
         session.log_input(now, InputKind::LegOpened { leg, attributes }, out);
         for name in &setup.dialled {
             if !name.is_caller() && session.legs.get(name).is_none() {
+                let unknown = Attributes::default();
+                let leg = session.legs.add(name, Phase::Connecting, unknown.clone());
                 session
-                    .legs
-                    .add(name, Phase::Connecting, Attributes::default());
+                    .committed_legs
+                    .add(&leg, LegState::Connecting, unknown);
             }
         }
         session.handle(now, Event::Tick, out);

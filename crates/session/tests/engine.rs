@@ -10,6 +10,7 @@ mod engine {
     mod commits;
     mod endings;
     mod handoffs;
+    mod known_legs;
     mod ledger;
     mod leg_io;
     mod logs;

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use holdline_session::{Attributes, Class, EndReason, Event, Fault, Frame};
+use holdline_session::{Class, EndReason, Event, Fault, Frame};
 
 use crate::{
     coverage::Mark,
     plan::{Farewell, Poison},
     program::text,
     queue::Happening,
-    sockets::{CALLER, Socket, State},
+    sockets::{CALLER, Socket, State, facts},
     world::{World, ms},
 };
 
@@ -138,8 +138,8 @@ impl World {
             _ => return,
         };
         self.coverage.mark(mark);
-        let attributes = Attributes::new();
         let opening = self.calls[call].sockets[CALLER].opening + 1;
+        let attributes = facts(opening);
         self.calls[call].sockets[CALLER] = Socket::new(opening, State::Open);
         self.feed(call, Event::CallerReplaced { attributes });
     }

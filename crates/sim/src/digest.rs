@@ -3,7 +3,7 @@
 //! Words that are for people, and the `stale` mark of a fired timer, which may be set between two
 //! deliveries, are no part of it.
 
-use holdline_session::{DropReason, InputKind, LegRef, Notice};
+use holdline_session::{Attributes, DropReason, InputKind, LegRef, Notice};
 
 use crate::rng::mix;
 
@@ -26,7 +26,7 @@ pub(crate) fn fold_gap(digest: u64, seq: u64) -> u64 {
 pub(crate) fn essence(kind: &InputKind) -> u64 {
     match kind {
         InputKind::Frame { leg, payload } => bytes(leg_hash(1, leg), payload.bytes()),
-        InputKind::LegOpened { leg, .. } => leg_hash(2, leg),
+        InputKind::LegOpened { leg, attributes } => facts(leg_hash(2, leg), attributes),
         InputKind::LegClosed {
             leg,
             close,
@@ -40,10 +40,11 @@ pub(crate) fn essence(kind: &InputKind) -> u64 {
             old,
             new,
             unsent_frames,
-            ..
+            attributes,
         } => {
             let hash = number(bytes(4, name.as_str().as_bytes()), u64::from(old.0));
-            number(number(hash, u64::from(new.0)), *unsent_frames)
+            let hash = number(number(hash, u64::from(new.0)), *unsent_frames);
+            facts(hash, attributes)
         }
         InputKind::TimerFired { name, tag, .. } => number(bytes(5, name.as_bytes()), *tag),
         InputKind::Gap(_) => GAP,
@@ -63,6 +64,12 @@ pub(crate) fn essence(kind: &InputKind) -> u64 {
         },
         InputKind::SessionEnded { reason, .. } => bytes(11, reason.as_str().as_bytes()),
     }
+}
+
+fn facts(hash: u64, attributes: &Attributes) -> u64 {
+    attributes.iter().fold(hash, |hash, (name, value)| {
+        bytes(bytes(hash, name.as_bytes()), value.as_bytes())
+    })
 }
 
 fn leg_hash(start: u64, leg: &LegRef) -> u64 {

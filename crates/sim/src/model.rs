@@ -12,8 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use holdline_session::{
-    Commit, EndReason, Event, FromWorker, InputKind, LegRef, Limits, Notice, Output, Payload,
-    Report, Time, WorkerId,
+    Commit, EndReason, Event, FromWorker, InputKind, LegRef, LegState, Limits, Notice, Output,
+    Payload, Report, Time, WorkerId,
 };
 
 use crate::{
@@ -28,9 +28,11 @@ mod inputs;
 mod legs;
 mod link;
 mod outputs;
+mod told;
 
 use legs::{Leg, Phase};
 use link::Link;
+use told::Told;
 
 /// A promise that was not kept.
 #[derive(Clone, Debug)]
@@ -149,6 +151,10 @@ pub(crate) struct Model {
     stale: BTreeSet<u64>,
     legs: BTreeMap<String, Leg>,
     incarnations: BTreeMap<String, u32>,
+    /// The legs as of the last commit, by name.
+    told: BTreeMap<String, Told>,
+    /// What was delivered of legs and is not committed, by seq.
+    turns: BTreeMap<u64, InputKind>,
     link: Link,
     at: Option<At>,
     last_epoch: u64,
@@ -193,6 +199,8 @@ impl Model {
             stale: BTreeSet::new(),
             legs: BTreeMap::new(),
             incarnations: BTreeMap::new(),
+            told: BTreeMap::new(),
+            turns: BTreeMap::new(),
             link: Link::Vacant,
             at: None,
             last_epoch: 0,
@@ -217,10 +225,12 @@ impl Model {
             step: Step::default(),
         };
         let leg = model.add_leg("caller", Phase::Open, now);
-        if dialled {
-            model.add_leg("model", Phase::Connecting, now);
-        }
         let attributes = BTreeMap::new();
+        model.tell(&leg, LegState::Open, attributes.clone());
+        if dialled {
+            let leg = model.add_leg("model", Phase::Connecting, now);
+            model.tell(&leg, LegState::Connecting, attributes.clone());
+        }
         model.step.first = Some(First {
             known: Known::new(&InputKind::LegOpened { leg, attributes }),
             bytes: 0,
@@ -266,7 +276,7 @@ impl Model {
                 }
                 None
             }
-            Event::CallerReplaced { .. } => self.caller_returns(now),
+            Event::CallerReplaced { attributes } => self.caller_returns(now, attributes),
             Event::DeadlineNear { remaining } if !self.is_closed => {
                 let remaining = *remaining;
                 Some(InputKind::Notice(Notice::Deadline { remaining }))

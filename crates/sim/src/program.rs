@@ -22,7 +22,8 @@ use std::{
 
 use bytes::Bytes;
 use holdline_session::{
-    Attach, Attributes, Command, Commit, Incarnation, InputKind, LegName, LegRef, Payload, Seq,
+    Attach, Attributes, Command, Commit, Incarnation, InputKind, LegName, LegRef, LegState,
+    Payload, Seq,
 };
 
 use crate::digest::{EMPTY, essence, fold, fold_gap};
@@ -100,6 +101,20 @@ impl Program {
             program.complain(format!(
                 "state of {} inputs, next is {}",
                 program.count, attach.next_seq
+            ));
+        }
+        let model = attach.legs.iter().find(|leg| is_model(&leg.name));
+        let model = model.map(|leg| leg.state);
+        let open = program.model_open;
+        let fits = match model {
+            Some(LegState::Open) => open,
+            // Closed before or after it opened.
+            Some(LegState::Closing) => true,
+            _ => !open,
+        };
+        if !fits {
+            program.complain(format!(
+                "model is {model:?}, and open: {open}, as far as I know"
             ));
         }
         for (name, _, tag) in &attach.timers {

@@ -42,6 +42,7 @@ bugs! {
     TimersRestartAtHandoff "timers-restart-at-handoff",
     FiredTimerNeverDelivered "fired-timer-never-delivered",
     StaleMarkLost "stale-mark-lost",
+    LegsAsOfNow "legs-as-of-now",
     StateKeyLost "state-key-lost",
     StateOfEarlierAttach "state-of-earlier-attach",
     StrikesForgotten "strikes-forgotten",
@@ -110,7 +111,7 @@ impl Shell {
         }
         self.session.handle(now, event, out);
         if let Some(bug) = self.bug {
-            self.spoil_outputs(bug, out);
+            self.spoil_outputs(bug, now, out);
         }
     }
 
@@ -189,7 +190,7 @@ impl Shell {
         }
     }
 
-    fn spoil_outputs(&mut self, bug: Bug, out: &mut Vec<Output>) {
+    fn spoil_outputs(&mut self, bug: Bug, now: Time, out: &mut Vec<Output>) {
         for output in &mut *out {
             match output {
                 Output::ToWorker {
@@ -206,7 +207,7 @@ impl Shell {
         let again = self.attaches > 1;
         for output in &mut *out {
             if let Output::ToWorker { message, .. } = output {
-                self.spoil_message(bug, again, message);
+                self.spoil_message(bug, again, now, message);
             }
             match output {
                 Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = None,
@@ -242,7 +243,7 @@ impl Shell {
         }
     }
 
-    fn spoil_message(&mut self, bug: Bug, again: bool, message: &mut ToWorker) {
+    fn spoil_message(&mut self, bug: Bug, again: bool, now: Time, message: &mut ToWorker) {
         match message {
             ToWorker::Attach(attach) => {
                 let state = attach.state.clone();
@@ -253,6 +254,7 @@ impl Shell {
                             *left *= 2;
                         }
                     }
+                    Bug::LegsAsOfNow => attach.legs = self.session.view(now).legs,
                     Bug::StateKeyLost => drop(attach.state.pop()),
                     Bug::StateOfEarlierAttach => {
                         if let Some(old) = self.old_state.replace(state) {

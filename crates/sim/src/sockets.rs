@@ -47,6 +47,11 @@ impl Socket {
     }
 }
 
+/// What is known of an opening and of no other.
+pub(crate) fn facts(opening: u32) -> Attributes {
+    Attributes::from([("serial".to_owned(), opening.to_string())])
+}
+
 impl World {
     pub(crate) fn leg_ref(&self, call: usize, leg: usize) -> LegRef {
         LegRef {
@@ -106,7 +111,7 @@ impl World {
         self.queue.push(at, Happening::Talk { call, leg, opening });
         self.start_writing(call, leg);
         let leg = self.leg_ref(call, leg);
-        let attributes = Attributes::new();
+        let attributes = facts(opening);
         self.feed(call, Event::LegOpened { leg, attributes });
     }
 

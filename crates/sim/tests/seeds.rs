@@ -100,6 +100,10 @@ const PLANTED: &[(Bug, &[&str])] = &[
         &["stale is what was set again or cancelled since"],
     ),
     (
+        Bug::LegsAsOfNow,
+        &["a worker is told the legs as of the last commit"],
+    ),
+    (
         Bug::StateKeyLost,
         &["a worker gets the state of the last commit"],
     ),

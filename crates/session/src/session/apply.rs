@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName, LegRef,
-    Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal, timers::Timers,
+    LegState, Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal,
+    timers::Timers,
 };
 
 use super::ending::Life;
@@ -178,6 +179,9 @@ impl Session {
                 received: removed.received.unwrap_or(now),
             }));
         }
+        for kind in removed.legs {
+            self.committed_legs.follow(kind);
+        }
         for gap in removed.lost {
             self.account.media_lost += gap.size.frames;
             out.push(Output::Report(Report::MediaLost(gap)));
@@ -214,6 +218,8 @@ impl Session {
             } => match self.may_open(&leg, &upstream) {
                 Ok(()) => {
                     let leg = self.legs.add(&leg, Phase::Connecting, attributes.clone());
+                    self.committed_legs
+                        .add(&leg, LegState::Connecting, attributes.clone());
                     out.push(Output::OpenLeg {
                         leg,
                         upstream,
@@ -240,6 +246,7 @@ impl Session {
                 Ok(present) => {
                     let at = named(&leg, Some(present.incarnation));
                     let reason = cut(&reason, CLOSE_REASON_MAX);
+                    self.committed_legs.close(&at);
                     self.close_leg(now, &at, code, reason, out);
                     Ok(())
                 }
@@ -272,6 +279,7 @@ impl Session {
                 } else {
                     EndReason::Worker
                 };
+                self.committed_legs.close_all();
                 self.begin_end(now, end, reason, out);
                 Ok(())
             }

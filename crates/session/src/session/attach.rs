@@ -414,6 +414,7 @@ impl Session {
     }
 
     fn attach_message(&self, now: Time, reason: AttachReason) -> Attach {
+        let awaits_caller = self.caller_ref().is_some();
         let running = self
             .timers
             .iter()
@@ -437,7 +438,7 @@ impl Session {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
             schema: self.state.schema(),
-            legs: self.legs.views(),
+            legs: self.committed_legs.views(awaits_caller),
             timers: running.chain(fired).collect(),
             next_seq: self.log.committed().next(),
         }

@@ -11,6 +11,7 @@ impl Session {
     pub(super) fn assert_invariants(&self) {
         assert_eq!(self.log.check(), Ok(()));
         assert_eq!(self.state.check_sizes(), Ok(()));
+        assert_eq!(self.committed_legs.check(&self.legs), Ok(()));
         self.assert_bounds();
         self.assert_link();
     }

@@ -9,14 +9,18 @@ use crc::{CRC_32_ISCSI, Crc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachReason, Epoch, Limits, Seq, Session, SessionId, Time, legs::Legs, link::Link, log::Log,
-    state::State, timers::Timers,
+    AttachReason, Epoch, Limits, Seq, Session, SessionId, Time,
+    legs::{CommittedLegs, Legs},
+    link::Link,
+    log::Log,
+    state::State,
+    timers::Timers,
 };
 
 use super::{Account, Recovery, ending::Life};
 
 /// Raised when the layout changes; a snapshot of another layout is refused.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 /// Guards a snapshot: what is damaged on its way is refused, never believed.
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
@@ -29,6 +33,7 @@ pub struct Snapshot {
     state: State,
     timers: Timers,
     legs: Legs,
+    committed_legs: CommittedLegs,
     life: Life,
     next_epoch: Epoch,
     unattached_since: Option<Time>,
@@ -99,6 +104,9 @@ impl Snapshot {
         if self.next_epoch.0 >= u64::MAX / 2 {
             return Err(SnapshotError::Contradiction("no epoch is left"));
         }
+        self.committed_legs
+            .check(&self.legs)
+            .map_err(SnapshotError::Contradiction)?;
         if let Life::Ended { last, .. } = self.life
             && last != self.log.last()
         {
@@ -131,6 +139,7 @@ impl Session {
             state: self.state.clone(),
             timers: self.timers.clone(),
             legs: self.legs.clone(),
+            committed_legs: self.committed_legs.clone(),
             life: self.life.clone(),
             next_epoch: self.next_epoch,
             unattached_since: self.recovery.unattached_since,
@@ -163,6 +172,7 @@ impl Session {
             state: snapshot.state,
             timers: snapshot.timers,
             legs: snapshot.legs,
+            committed_legs: snapshot.committed_legs,
             life: snapshot.life,
             link: Link::Vacant { retry_at },
             next_epoch: snapshot.next_epoch.next(),

@@ -9,13 +9,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use holdline_session::{
-    Class, Commit, EndReason, Event, FromWorker, Gap, InputKind, LegRef, Limits, Notice, Output,
-    Report, Session, Time,
+    Class, Commit, EndReason, Event, FromWorker, Gap, InputKind, LegRef, LegState, Limits, Notice,
+    Output, Report, Session, Time,
 };
 
 mod commit;
 mod deliver;
 mod legs;
+mod told;
+
+use told::Told;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
@@ -103,6 +106,7 @@ pub(crate) struct Ledger {
     stale: BTreeSet<u64>,
     legs: BTreeMap<String, Leg>,
     incarnations: BTreeMap<String, u32>,
+    told: Told,
     at: Option<At>,
     last_epoch: u64,
     unattached_since: Time,
@@ -134,6 +138,7 @@ impl Ledger {
             stale: BTreeSet::new(),
             legs: BTreeMap::new(),
             incarnations: BTreeMap::new(),
+            told: Told::new(),
             at: None,
             last_epoch: 0,
             unattached_since: Time(0),
@@ -155,8 +160,10 @@ impl Ledger {
     pub(crate) fn begin(&mut self, session: &Session, now: Time, out: &[Output]) {
         self.unattached_since = now;
         let caller = self.add_leg("caller", Phase::Open, now);
-        self.add_leg("model", Phase::Connecting, now);
+        let model = self.add_leg("model", Phase::Connecting, now);
         let attributes = BTreeMap::new();
+        self.told_of(&caller, LegState::Open, &attributes);
+        self.told_of(&model, LegState::Connecting, &attributes);
         let opened = InputKind::LegOpened {
             leg: caller,
             attributes,
@@ -202,7 +209,10 @@ impl Ledger {
                 }
                 None
             }
-            Event::CallerReplaced { .. } => self.caller_returns(now).map(|kind| (kind, false)),
+            Event::CallerReplaced { attributes } => {
+                let returned = self.caller_returns(now, attributes);
+                returned.map(|kind| (kind, false))
+            }
             Event::DeadlineNear { remaining } => {
                 let remaining = *remaining;
                 let notice = InputKind::Notice(Notice::Deadline { remaining });

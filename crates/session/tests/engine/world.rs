@@ -11,7 +11,7 @@ use holdline_session::{
 
 use super::{
     ledger::{Ledger, Phase},
-    rig::{START, ms},
+    rig::{Patience, START, ms},
     schedule::{Change, Op},
 };
 
@@ -100,9 +100,10 @@ impl World {
             Op::LegOpens { leg } => self.leg_opens(usize::from(*leg)),
             Op::LegCloses { leg, network } => self.leg_closes(usize::from(*leg), *network),
             Op::LegWrites { leg, frames } => self.leg_writes(usize::from(*leg), *frames),
-            Op::CallerReplaced => self.feed(Event::CallerReplaced {
-                attributes: Attributes::new(),
-            }),
+            Op::CallerReplaced => {
+                let attributes = self.attributes();
+                self.feed(Event::CallerReplaced { attributes });
+            }
             Op::Accept => self.answer(Stage::Accepted),
             Op::Ask => self.answer(Stage::Asked),
             Op::Reject | Op::SeekFails | Op::TargetLost => self.offer_fails(op),
@@ -208,17 +209,12 @@ impl World {
         assert!(self.offers.len() <= 1, "one attachment is prepared at most");
     }
 
-    /// A punctual shell. The engine asks for it a bounded number of times at any one moment.
+    /// A punctual shell.
     fn wait(&mut self, by: Duration) {
         let until = self.now + by;
-        let mut at_once = 0;
+        let mut patience = Patience::default();
         while let Some(wake) = self.session.next_wake().filter(|wake| *wake <= until) {
-            at_once = if wake > self.now { 0 } else { at_once + 1 };
-            assert!(
-                at_once < 16,
-                "the engine is asked again and again and does nothing"
-            );
-            self.now = self.now.max(wake);
+            self.now = patience.wake(self.now, wake);
             self.feed(Event::Tick);
         }
         self.now = until;
@@ -257,6 +253,12 @@ impl World {
         Payload::Text(Bytes::from(words))
     }
 
+    /// What is known of an opening, and of no other.
+    fn attributes(&mut self) -> Attributes {
+        self.counter += 1;
+        Attributes::from([("serial".to_owned(), self.counter.to_string())])
+    }
+
     fn phase(&self, leg: usize) -> Option<Phase> {
         self.ledger.phase(LEGS[leg % LEGS.len()])
     }
@@ -279,7 +281,7 @@ impl World {
         let name = LEGS[leg % LEGS.len()];
         if self.ledger.phase(name) == Some(Phase::Connecting) {
             let leg = self.ledger.leg_ref(name).unwrap();
-            let attributes = Attributes::new();
+            let attributes = self.attributes();
             self.feed(Event::LegOpened { leg, attributes });
         }
     }

@@ -2,7 +2,7 @@
 
 use holdline_session::{
     Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName, LegRef,
-    Notice, Time,
+    LegState, Notice, Time,
 };
 
 use super::{Check, Known, Model, Phase, ensure};
@@ -115,6 +115,7 @@ impl Model {
             }
         }
         self.committed = through;
+        self.learn_of_legs(through);
         self.step.cleared = suspect && !self.is_suspect();
         Ok(())
     }
@@ -164,11 +165,16 @@ impl Model {
                 }
                 self.step.sends.push_back((to, payload.clone()));
             }
-            Command::OpenLeg { leg, upstream, .. } => {
+            Command::OpenLeg {
+                leg,
+                upstream,
+                attributes,
+            } => {
                 if let Some(reason) = self.cannot_open(leg, upstream) {
                     return Ok(Err((named(leg, None), reason)));
                 }
                 let leg = self.add_leg(leg.as_str(), Phase::Connecting, now);
+                self.tell(&leg, LegState::Connecting, attributes.clone());
                 self.step.dials.push_back(leg);
             }
             Command::CloseLeg {
@@ -182,6 +188,7 @@ impl Model {
                     present.phase = Phase::Closing;
                     present.since = now;
                 }
+                self.tell_closing(&to);
                 self.step.closes.push(to);
             }
             Command::SetTimer { name, after, tag } => {
@@ -194,12 +201,11 @@ impl Model {
                 self.outdate(name);
                 self.timers.remove(name);
             }
-            Command::EndSession {
-                hand_back: false, ..
-            } => self.end(now, EndReason::Worker)?,
-            Command::EndSession {
-                hand_back: true, ..
-            } => self.end(now, EndReason::HandedBack)?,
+            Command::EndSession { hand_back, .. } => {
+                self.tell_all_closing();
+                let back = EndReason::HandedBack;
+                self.end(now, if *hand_back { back } else { EndReason::Worker })?;
+            }
         }
         Ok(Ok(()))
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use holdline_session::{Attach, Gap, Input, InputKind, Notice, Time, ToWorker};
 
-use super::{At, Check, Known, Model, Phase, ensure};
+use super::{At, Check, Known, Model, ensure};
 use crate::coverage::{Coverage, Mark};
 
 impl Model {
@@ -88,16 +88,7 @@ impl Model {
         if self.ending.is_none() {
             self.attach_timers(now, attach)?;
         }
-        for (name, leg) in &self.legs {
-            let told = attach.legs.iter().any(|told| {
-                (told.name.as_str(), told.incarnation.0) == (name.as_str(), leg.incarnation)
-            });
-            ensure!(
-                told || leg.phase == Phase::Connecting,
-                "a worker is told of every leg",
-                "{name}"
-            );
-        }
+        self.check_told(&attach.legs)?;
         self.handoffs += u64::from(self.attached);
         self.attached = true;
         self.at = Some(At {
@@ -157,6 +148,9 @@ impl Model {
             self.is_true_gap(gap)?;
         } else {
             self.is_what_happened(input)?;
+            if is_of_legs(&input.kind) {
+                self.turns.insert(input.seq.0, input.kind.clone());
+            }
         }
         let suspect = self.is_suspect();
         let bytes = match &input.kind {
@@ -268,6 +262,13 @@ impl Model {
         slot.known = Some(got);
         Ok(())
     }
+}
+
+fn is_of_legs(kind: &InputKind) -> bool {
+    matches!(
+        kind,
+        InputKind::LegOpened { .. } | InputKind::LegClosed { .. } | InputKind::LegReplaced { .. }
+    )
 }
 
 fn mark(kind: &InputKind, coverage: &mut Coverage) {

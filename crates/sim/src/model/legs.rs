@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use holdline_session::{
-    Class, Close, EndReason, Fault, Frame, Incarnation, InputKind, LegName, LegRef, Output, Report,
-    Time,
+    Attributes, Class, Close, EndReason, Fault, Frame, Incarnation, InputKind, LegName, LegRef,
+    Output, Report, Time,
 };
 
 use super::{Check, First, Known, Model, ensure};
@@ -119,7 +119,11 @@ impl Model {
         Some(unsent)
     }
 
-    pub(super) fn caller_returns(&mut self, now: Time) -> Option<InputKind> {
+    pub(super) fn caller_returns(
+        &mut self,
+        now: Time,
+        attributes: &Attributes,
+    ) -> Option<InputKind> {
         if self.ending.is_some() {
             return None;
         }
@@ -133,7 +137,7 @@ impl Model {
             name: old.name,
             old: old.incarnation,
             new: new.incarnation,
-            attributes: Default::default(),
+            attributes: attributes.clone(),
             unsent_frames: leg.unwritten.len() as u64,
         })
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use holdline_session::{
-    Command, Commit, DropReason, Dropped, Incarnation, InputKind, LegName, LegRef, Session, Time,
+    Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName, LegRef,
+    LegState, Session, Time,
 };
 
 use super::{Ledger, Phase};
@@ -62,6 +63,7 @@ impl Ledger {
         if through > self.committed {
             at.waiting_since = now;
         }
+        let mut learnt = Vec::new();
         for seq in self.committed + 1..=through {
             let slot = &self.slots[usize::try_from(seq - 1).unwrap()];
             let received = at.received.contains(&seq);
@@ -72,6 +74,7 @@ impl Ledger {
             if let Some(InputKind::TimerFired { tag, .. }) = &slot.kind {
                 self.fired.remove(tag);
             }
+            learnt.extend(slot.kind.clone());
         }
         self.committed = through;
         while at
@@ -79,6 +82,9 @@ impl Ledger {
             .pop_front_if(|(seq, _)| *seq <= through)
             .is_some()
         {}
+        for kind in learnt {
+            self.learns(&kind);
+        }
     }
 
     fn does(&mut self, now: Time, command: &Command) -> Result<(), (LegRef, DropReason)> {
@@ -96,7 +102,11 @@ impl Ledger {
                 present.unwritten.push_back(payload.len() as u64);
                 self.step.sends.push((to, payload.bytes().clone()));
             }
-            Command::OpenLeg { leg, upstream, .. } => {
+            Command::OpenLeg {
+                leg,
+                upstream,
+                attributes,
+            } => {
                 let reason = if self.ending.is_some() {
                     Some(DropReason::Ending)
                 } else if upstream != "openai" {
@@ -111,6 +121,7 @@ impl Ledger {
                     return Err((named(leg, None), reason));
                 }
                 let leg = self.add_leg(leg.as_str(), Phase::Connecting, now);
+                self.told_of(&leg, LegState::Connecting, attributes);
                 self.step.dials.push(leg);
             }
             Command::CloseLeg {
@@ -120,6 +131,7 @@ impl Ledger {
                 let present = self.legs.get_mut(leg.as_str()).unwrap();
                 present.phase = Phase::Closing;
                 present.since = now;
+                self.told_to_close(&to);
                 self.step.closes.push(to);
             }
             Command::SetTimer { name, after, tag } => {
@@ -132,12 +144,11 @@ impl Ledger {
                 self.outdate(name);
                 self.timers.remove(name);
             }
-            Command::EndSession {
-                hand_back: false, ..
-            } => self.end(now, holdline_session::EndReason::Worker),
-            Command::EndSession {
-                hand_back: true, ..
-            } => self.end(now, holdline_session::EndReason::HandedBack),
+            Command::EndSession { hand_back, .. } => {
+                self.told_to_close_all();
+                let back = EndReason::HandedBack;
+                self.end(now, if *hand_back { back } else { EndReason::Worker });
+            }
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Legs and timers, and how the end treats both.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use holdline_session::{
-    Close, EndReason, Fault, Incarnation, InputKind, LegName, LegRef, Output, Report, Session, Time,
+    Attributes, Close, EndReason, Fault, Incarnation, InputKind, LegName, LegRef, Output, Report,
+    Session, Time,
 };
 
 use super::{Ledger, Leg, Phase};
@@ -53,7 +54,11 @@ impl Ledger {
         Some(unsent)
     }
 
-    pub(super) fn caller_returns(&mut self, now: Time) -> Option<InputKind> {
+    pub(super) fn caller_returns(
+        &mut self,
+        now: Time,
+        attributes: &Attributes,
+    ) -> Option<InputKind> {
         let old = self
             .leg_ref(LegName::CALLER)
             .filter(|_| self.ending.is_none())?;
@@ -66,7 +71,7 @@ impl Ledger {
             name: old.name,
             old: old.incarnation,
             new: new.incarnation,
-            attributes: BTreeMap::new(),
+            attributes: attributes.clone(),
             unsent_frames: leg.unwritten.len() as u64,
         })
     }
