@@ -39,5 +39,5 @@ pub use units::ByteSize;
 pub use upstream::{Upstream, UpstreamProfile};
 pub use webhook::{Fallback, Webhook};
 pub use workers::{
-    Discovery, DnsDiscovery, Eject, Existing, Keepalive, StaticDiscovery, WorkerPool,
+    Discovery, DnsDiscovery, Eject, Existing, Keepalive, StaticDiscovery, WorkerPool, WorkerTls,
 };

@@ -1,6 +1,6 @@
 //! `workers`: pools of workers, where to find them and when to leave them.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -23,6 +23,8 @@ section! {
     pub struct WorkerPool {
         /// Where workers are found: `static` or `dns`.
         pub discovery: Discovery,
+        /// TLS to the workers; `off` where the network between is trusted.
+        pub tls: Option<WorkerTls> = None,
         /// Longest time for a connection to a worker.
         pub connect_timeout: Duration = defaults::CONNECT_TIMEOUT,
         /// HTTP/2 pings on each connection.
@@ -136,6 +138,30 @@ section! {
         pub port: u16,
         /// How often it is resolved.
         pub interval: Duration [Duration::from_millis(100)..=Duration::from_secs(3_600)] = defaults::DNS_INTERVAL,
+    }
+}
+
+section! {
+    /// TLS to the workers of a pool; the files are loaded again when they change.
+    pub struct WorkerTls {
+        /// PEM file with the authorities that issue the workers' certificates. No other is trusted.
+        pub ca: PathBuf,
+        /// PEM file with the edge's own certificate chain, for workers that ask for one.
+        pub certificate: Option<PathBuf> = None,
+        /// PEM file with the private key of `certificate`.
+        pub key: Option<PathBuf> = None,
+        /// The name that workers' certificates are for; `off`: the `dns` name, or the IP address.
+        pub server_name: Option<String> [&text::HOST] = None,
+    }
+    checked by check_worker_tls
+}
+
+fn check_worker_tls(at: &At<'_>) {
+    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
+        let given = |key| at.has(key) && at.text_of(key) != Some("off");
+        if given(one) && !given(other) {
+            at.place(one).wrong(format!("needs `{other}` beside it"));
+        }
     }
 }
 

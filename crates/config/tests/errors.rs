@@ -502,3 +502,21 @@ fn a_takeover_is_for_twilio() {
         &["8:19: listeners[0].routes[0].takeover: only a `twilio` route knows who calls"],
     );
 }
+
+#[test]
+fn a_certificate_and_its_key_go_together() {
+    let with_tls = |tls: &str| format!("{GOOD}    tls: {tls}\n");
+    read(&with_tls("{ca: ca.crt}")).unwrap();
+    read(&with_tls(
+        "{ca: ca.crt, certificate: tls.crt, key: tls.key}",
+    ))
+    .unwrap();
+    refuses(
+        &with_tls("{ca: ca.crt, certificate: tls.crt}"),
+        &["11:28: workers.pool.tls.certificate: needs `key` beside it"],
+    );
+    refuses(
+        &with_tls("{ca: ca.crt, certificate: off, key: tls.key}"),
+        &["11:44: workers.pool.tls.key: needs `certificate` beside it"],
+    );
+}

@@ -125,7 +125,7 @@ pub async fn serve(
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            () = &mut watch => break,
+            never = &mut watch => match never {},
             Some(_) = handshakes.join_next() => {}
             (tcp, peer, permit) = accept(&listener, &runtime) => {
                 let (runtime, on_call, gate) = (runtime.clone(), on_call.clone(), gate.clone());

@@ -20,7 +20,6 @@ mod inbound;
 mod profile;
 mod signature;
 mod socket;
-mod stream;
 mod tls;
 mod webhook;
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use holdline_session::{Attributes, Close, Fault, Frame, Payload};
 use holdline_telemetry::{LegKind, LegMetrics};
+use holdline_tls::Stream;
 use tokio::{io::AsyncWrite as _, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -32,7 +33,6 @@ use self::{
 use crate::{
     errors,
     profile::{Profile, Verdict},
-    stream::Stream,
 };
 
 /// Zero-filled before every read by the WebSocket library, and resident: small is fast and lean.

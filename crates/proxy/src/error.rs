@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use holdline_legs::SetupError;
+use holdline_workers::TlsError;
 
 /// An edge could not start. No call was taken.
 #[derive(Debug, thiserror::Error)]
@@ -21,4 +22,12 @@ pub enum RunError {
     /// A listener or an upstream cannot be set up as configured. A retry does not help.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The certificates of a pool's `tls` cannot be used. A retry does not help.
+    #[error("workers of pool `{pool}`: {source}")]
+    WorkerTls {
+        /// Which pool.
+        pool: String,
+        /// Why.
+        source: TlsError,
+    },
 }

@@ -6,15 +6,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use holdline_config::Config;
-use holdline_legs::{Dialer, Gate, ListenerRuntime, OnCall};
+use holdline_config::{Config, WorkerPool};
+use holdline_legs::{Arrivals, Dialer, Gate, ListenerRuntime, OnCall};
 use holdline_telemetry::Metrics;
-use holdline_workers::{Pool, PoolSetup};
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-    task::JoinSet,
-};
+use holdline_workers::{Pool, PoolSetup, PoolTls};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::{
@@ -44,7 +40,7 @@ pub async fn run(
     let metrics = Metrics::new();
     let runtimes = listener_runtimes(&config, &metrics)?;
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
-    let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle));
+    let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle)?);
     warn_of_open_doors(&config);
 
     let _cut_upon_drop = CutCalls(edge.table.clone());
@@ -97,9 +93,17 @@ pub fn verify(config: &Config) -> Result<(), RunError> {
 fn address(listener: &TcpListener) -> String {
     let address = listener.local_addr();
     address.map_or_else(|error| error.to_string(), |address| address.to_string())
+    for (name, pool) in &config.workers {
+        worker_tls(name, pool)?;
+    }
 }
 
-fn edge(config: &Config, dialer: Dialer, metrics: Metrics, lifecycle: &Lifecycle) -> Edge {
+fn edge(
+    config: &Config,
+    dialer: Dialer,
+    metrics: Metrics,
+    lifecycle: &Lifecycle,
+) -> Result<Edge, RunError> {
     metrics.build.set_version(env!("CARGO_PKG_VERSION"));
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
@@ -109,10 +113,10 @@ fn edge(config: &Config, dialer: Dialer, metrics: Metrics, lifecycle: &Lifecycle
         config.drain.retry_after,
         lifecycle.phase(),
     );
-    Edge {
+    Ok(Edge {
         clock: Clock::start(),
         limits: session_limits(&config.session),
-        pools: pools(config, &metrics, lifecycle),
+        pools: pools(config, &metrics, lifecycle)?,
         metrics,
         dialer,
         table: Table::default(),
@@ -121,7 +125,7 @@ fn edge(config: &Config, dialer: Dialer, metrics: Metrics, lifecycle: &Lifecycle
         admission,
         phase: lifecycle.phase(),
         content: config.log.content,
-    }
+    })
 }
 
 fn listener_runtimes(
@@ -137,8 +141,12 @@ fn listener_runtimes(
         .collect::<Result<_, _>>()?)
 }
 
-fn pools(config: &Config, metrics: &Metrics, lifecycle: &Lifecycle) -> BTreeMap<String, Pool> {
-    let pool = |(name, settings): (&String, &holdline_config::WorkerPool)| {
+fn pools(
+    config: &Config,
+    metrics: &Metrics,
+    lifecycle: &Lifecycle,
+) -> Result<BTreeMap<String, Pool>, RunError> {
+    let pool = |(name, settings): (&String, &WorkerPool)| {
         let setup = PoolSetup {
             name: name.clone(),
             settings: settings.clone(),
@@ -146,7 +154,8 @@ fn pools(config: &Config, metrics: &Metrics, lifecycle: &Lifecycle) -> BTreeMap<
             metrics: metrics.workers.clone(),
         };
         let done = reached(lifecycle.phase(), Phase::Done);
-        (name.clone(), Pool::start(setup, done))
+            tls: worker_tls(name, settings)?,
+        Ok((name.clone(), Pool::start(setup, done)))
     };
     config.workers.iter().map(pool).collect()
 }
@@ -156,6 +165,13 @@ fn pools(config: &Config, metrics: &Metrics, lifecycle: &Lifecycle) -> BTreeMap<
 fn required_message_bytes(config: &Config, pool: &str) -> u64 {
     let routes = config.listeners.iter().flat_map(|it| &it.routes);
     let callers = routes.filter(|route| route.workers == pool);
+fn worker_tls(pool: &str, settings: &WorkerPool) -> Result<Option<PoolTls>, RunError> {
+    PoolTls::load(settings).map_err(|source| RunError::WorkerTls {
+        pool: pool.to_owned(),
+        source,
+    })
+}
+
     let frames = callers
         .map(|route| route.max_frame)
         .chain(config.upstreams.values().map(|it| it.max_frame));

@@ -1,6 +1,6 @@
 //! Metrics of the edge as a whole: which build, which configuration, how far its end has come.
 
-use prometheus::{IntGauge, IntGaugeVec};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::{DrainPhase, register::Register};
 
@@ -29,6 +29,29 @@ impl DrainMetrics {
             let gauge = self.phase.with_label_values(&[each.as_str()]);
             gauge.set(i64::from(*each == phase));
         }
+    }
+}
+
+/// The operator's port.
+#[derive(Clone, Debug)]
+pub struct AdminMetrics {
+    refused: IntCounterVec,
+}
+
+impl AdminMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        Self {
+            refused: register.counters(
+                "holdline_admin_refused_total",
+                "Requests to the admin port that were refused, by why.",
+                &["why"],
+            ),
+        }
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, why: &'static str) {
+        self.refused.with_label_values(&[why]).inc();
     }
 }
 

@@ -3,8 +3,8 @@
 use prometheus::{Registry, TextEncoder};
 
 use crate::{
-    AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, SessionMetrics, WorkerMetrics,
-    register::Register,
+    AdminMetrics, AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, SessionMetrics,
+    WorkerMetrics, register::Register,
 };
 
 /// All metrics of one edge. Cheap to clone; clones count together.
@@ -21,6 +21,8 @@ pub struct Metrics {
     pub workers: WorkerMetrics,
     /// The edge's own end.
     pub drain: DrainMetrics,
+    /// The operator's port.
+    pub admin: AdminMetrics,
     /// Which build, which configuration.
     pub build: BuildMetrics,
 }
@@ -37,6 +39,7 @@ impl Metrics {
             attachments: AttachmentMetrics::new(&register),
             workers: WorkerMetrics::new(&register),
             drain: DrainMetrics::new(&register),
+            admin: AdminMetrics::new(&register),
             build: BuildMetrics::new(&register),
             registry,
         }

@@ -31,6 +31,7 @@ pub struct WorkerMetrics {
     pub discovery_failures: IntCounter,
     /// Sessions that were told to leave a draining worker.
     pub moves: IntCounter,
+    tls_reloads: IntCounterVec,
 }
 
 impl WorkerMetrics {
@@ -70,6 +71,11 @@ impl WorkerMetrics {
                 "holdline_worker_moves_total",
                 "Sessions that were told to leave a draining worker.",
             ),
+            tls_reloads: register.counters(
+                "holdline_worker_tls_reloads_total",
+                "Attempts to load changed certificates of the way to workers.",
+                &["result"],
+            ),
         }
     }
 
@@ -88,6 +94,12 @@ impl WorkerMetrics {
     /// A worker was set aside.
     pub fn ejected(&self, why: &'static str) {
         self.ejections.with_label_values(&[why]).inc();
+    }
+
+    /// Changed certificates were loaded, or not.
+    pub fn tls_reloaded(&self, ok: bool) {
+        let result = if ok { "ok" } else { "failed" };
+        self.tls_reloads.with_label_values(&[result]).inc();
     }
 
     /// A worker could not be connected to or described.

@@ -27,6 +27,8 @@ fn busy() -> Metrics {
     metrics.attachments.gap_seconds("handoff", 0.0031);
     metrics.workers.ejected("failures");
     metrics.workers.connect_failed("refused");
+    metrics.workers.tls_reloaded(true);
+    metrics.admin.refused("token");
     metrics.build.set_version("0.1.0");
     metrics.build.config_loaded("0a1b2c", 1_790_000_000);
     metrics
@@ -47,6 +49,7 @@ fn names_and_types() {
     assert_eq!(
         types,
         [
+            "holdline_admin_refused_total counter",
             "holdline_attach_failures_total counter",
             "holdline_attachments_total counter",
             "holdline_build_info gauge",
@@ -90,6 +93,7 @@ fn names_and_types() {
             "holdline_worker_ejections_total counter",
             "holdline_worker_moves_total counter",
             "holdline_worker_round_trip_seconds histogram",
+            "holdline_worker_tls_reloads_total counter",
             "holdline_workers gauge",
             "holdline_workers_incompatible_total counter",
         ]

@@ -45,7 +45,7 @@ impl Connections {
         metrics.connections.inc();
         let connections = Self {
             address,
-            origin: origin(address),
+            origin: origin(address, settings.tls.is_some()),
             settings,
             events,
             metrics,
@@ -60,13 +60,14 @@ impl Connections {
     pub(crate) fn none(address: SocketAddr) -> Arc<Self> {
         Arc::new(Self {
             address,
-            origin: origin(address),
+            origin: origin(address, false),
             settings: LinkSettings {
                 connect_timeout: std::time::Duration::ZERO,
                 keepalive_interval: std::time::Duration::ZERO,
                 keepalive_timeout: std::time::Duration::ZERO,
                 stream_window: 0,
                 connection_window: 0,
+                tls: None,
             },
             events: mpsc::channel(1).0,
             metrics: holdline_telemetry::Metrics::new().workers,
@@ -121,9 +122,9 @@ impl Connections {
     }
 }
 
-fn origin(address: SocketAddr) -> Uri {
+fn origin(address: SocketAddr, secure: bool) -> Uri {
     Uri::builder()
-        .scheme("http")
+        .scheme(if secure { "https" } else { "http" })
         .authority(address.to_string())
         .path_and_query("/")
         .build()

@@ -20,6 +20,8 @@ pub(crate) enum DescribeError {
     Link(#[from] LinkError),
     #[error("did not describe itself: {0}")]
     Status(String),
+    #[error("{0}")]
+    Closed(String),
     #[error("did not describe itself within {0:?}")]
     Timeout(Duration),
 }
@@ -30,6 +32,7 @@ impl DescribeError {
         match self {
             Self::Link(error) => error.as_str(),
             Self::Status(_) => "describe",
+            Self::Closed(_) => "closed",
             Self::Timeout(_) => "describe_timeout",
         }
     }
@@ -42,13 +45,16 @@ pub(crate) async fn describe(
 ) -> Result<v1::DescribeResponse, DescribeError> {
     let asking = async {
         let (link, _lease) = connections.lease().await?;
-        WorkerClient::with_origin(link, connections.origin())
+        WorkerClient::with_origin(link.clone(), connections.origin())
             .describe(v1::DescribeRequest {
                 protocol_revision: holdline_wire::PROTOCOL_REVISION,
             })
             .await
             .map(tonic::Response::into_inner)
-            .map_err(|status| DescribeError::Status(loss::in_words(&status)))
+            .map_err(|status| match link.state().cause() {
+                Some(cause) => DescribeError::Closed(cause.to_owned()),
+                None => DescribeError::Status(loss::in_words(&status)),
+            })
     };
     timeout(within, asking)
         .await

@@ -26,8 +26,11 @@ mod status;
 mod stream;
 mod worker;
 
+mod tls;
 pub use discovery::{Resolve, SystemResolver};
 pub use pool::{Pool, PoolSetup};
 pub use seek::{SeekError, SeekRequest};
+pub use holdline_tls::TlsError;
 pub use status::{WorkerState, WorkerStatus};
 pub use stream::{StreamEvent, WorkerStream};
+pub use tls::PoolTls;

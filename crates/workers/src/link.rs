@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use holdline_tls::Stream;
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,6 +29,7 @@ use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tonic::body::Body;
 
 use self::wire::Wire;
+use crate::PoolTls;
 
 /// What becomes of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,13 +41,14 @@ pub(crate) enum LinkEvent {
 }
 
 /// How connections are made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LinkSettings {
     pub(crate) connect_timeout: Duration,
     pub(crate) keepalive_interval: Duration,
     pub(crate) keepalive_timeout: Duration,
     pub(crate) stream_window: u32,
     pub(crate) connection_window: u32,
+    pub(crate) tls: Option<Arc<PoolTls>>,
 }
 
 impl LinkSettings {
@@ -64,6 +67,8 @@ pub(crate) enum LinkError {
     Timeout(Duration),
     #[error("{0}")]
     Connect(#[from] std::io::Error),
+    #[error("{0}")]
+    Tls(String),
     #[error("no HTTP/2: {0}")]
     Http(#[from] hyper::Error),
     #[error("the worker is going away")]
@@ -78,6 +83,7 @@ impl LinkError {
         match self {
             Self::Timeout(_) => "timeout",
             Self::Connect(_) => "connect",
+            Self::Tls(_) => "tls",
             Self::Http(_) => "http2",
             Self::GoingAway => "going_away",
             Self::Full(_) => "full",
@@ -124,6 +130,11 @@ impl LinkState {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.cause.get().is_some()
+    }
+
+    /// Why it is closed, in words; `None` while it is not.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.get().map(String::as_str)
     }
 
     /// Neither closed nor going away.
@@ -183,7 +194,14 @@ impl Link {
         let connecting = handshake(address, settings, Arc::clone(&state));
         let (sender, connection) = timeout(settings.connect_timeout, connecting)
             .await
-            .map_err(|_| LinkError::Timeout(settings.connect_timeout))??;
+            .map_err(|_| LinkError::Timeout(settings.connect_timeout))?
+            .map_err(|error| match (error, state.cause()) {
+                // The socket knows better why HTTP/2 did not begin.
+                (LinkError::Http(_), Some(cause)) if settings.tls.is_some() => {
+                    LinkError::Tls(cause.to_owned())
+                }
+                (error, _) => error,
+            })?;
         state.events.get_or_init(|| events);
         // What happened before that was told to nobody.
         if !state.is_usable() {
@@ -238,6 +256,10 @@ async fn handshake(
 ) -> Result<(http2::SendRequest<Body>, Connection), LinkError> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
+    let stream = match &settings.tls {
+        None => Stream::Tcp(tcp),
+        Some(tls) => tls.connect(tcp, address).await.map_err(LinkError::Tls)?,
+    };
     let connected = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(settings.stream_window)
@@ -245,7 +267,7 @@ async fn handshake(
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout)
         .keep_alive_while_idle(true)
-        .handshake(TokioIo::new(Wire::new(tcp, state)))
+        .handshake(TokioIo::new(Wire::new(stream, state)))
         .await?;
     Ok(connected)
 }

@@ -11,17 +11,19 @@ use tokio::{sync::oneshot, time::Instant};
 
 use self::keeper::Keeper;
 use crate::{
-    Resolve, SeekError, SeekRequest, SystemResolver, WorkerState, WorkerStatus, WorkerStream,
-    discovery, roster::entry::Cause, seek, shared::Shared,
+    PoolTls, Resolve, SeekError, SeekRequest, SystemResolver, WorkerState, WorkerStatus,
+    WorkerStream, discovery, roster::entry::Cause, seek, shared::Shared,
 };
 
 /// What a pool needs to start.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PoolSetup {
     /// Its name in the configuration.
     pub name: String,
     /// Its settings.
     pub settings: WorkerPool,
+    /// Its certificates, where `settings.tls` names any: [`PoolTls::load`].
+    pub tls: Option<PoolTls>,
     /// The largest gRPC message that workers of this pool must take and may send, in bytes: the
     /// largest `max_frame` of the routes and upstreams that use it.
     pub required_message_bytes: u64,
@@ -57,15 +59,18 @@ impl Pool {
         let shared = Arc::new(Shared::new(
             setup.name,
             setup.settings,
+            setup.tls.map(Arc::new),
             setup.required_message_bytes,
             setup.metrics,
         ));
         let (in_use, unused) = oneshot::channel();
         let keeper = Keeper::new(Arc::clone(&shared));
+        let watching = Arc::clone(&shared);
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown => {}
                 _ = unused => {}
+                never = watching.watch_certificates() => match never {},
                 never = keeper.run(endpoints) => match never {},
             }
         });

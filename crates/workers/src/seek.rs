@@ -27,7 +27,7 @@ const TRIES: usize = 3;
 const ESTABLISH: Duration = Duration::from_millis(50);
 /// Room in the out-queue beside the window: offer, release, news of applied commits.
 const QUEUE_SPARE: usize = 64;
-/// What a message is larger than the frame in it, at most.
+/// What a message is larger than the frame and the rest in it, at most.
 const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// A session wants a worker.
@@ -105,12 +105,9 @@ async fn open(
     outgoing
         .try_send(first)
         .map_err(|_| "the out-queue has no room for an offer".to_owned())?;
-    let largest = shared
-        .required_message_bytes
-        .max(request.limits.message_bytes);
-    let largest = usize::try_from(largest).unwrap_or(usize::MAX);
-    let client = Grpc::with_origin(link, connections.origin())
-        .max_decoding_message_size(largest.saturating_add(ENVELOPE_BYTES));
+    let client = Grpc::with_origin(link, connections.origin()).max_decoding_message_size(
+        largest_commit(shared.required_message_bytes, &request.limits),
+    );
     let mut call = call(client, queued);
     let incoming = match timeout(ESTABLISH, &mut call).await {
         Ok(Ok(response)) => Incoming::Open(Box::new(response.into_inner())),
@@ -130,6 +127,13 @@ async fn open(
         outgoing,
         incoming,
     }))
+}
+
+/// A commit may hold `message_bytes` and, beside them, one frame of any size that a leg takes.
+fn largest_commit(frame_bytes: u64, limits: &Limits) -> usize {
+    let bytes = frame_bytes.saturating_add(limits.message_bytes);
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    bytes.saturating_add(ENVELOPE_BYTES)
 }
 
 pub(crate) type Serving = Streaming<Result<FromWorker, Malformed>>;

@@ -1,6 +1,7 @@
 //! What all parts of a pool hold together: its settings, its roster, and news of changes.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,8 +16,10 @@ use holdline_telemetry::WorkerMetrics;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
+    PoolTls,
     connections::Connections,
-    link::LinkSettings,
+    describe::DescribeError,
+    link::{LinkError, LinkSettings},
     roster::{
         Leaving, Reserved, Roster,
         entry::{About, Cause},
@@ -28,6 +31,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) settings: WorkerPool,
+    tls: Option<Arc<PoolTls>>,
     /// Largest gRPC message in either direction, without its envelope.
     pub(crate) required_message_bytes: u64,
     pub(crate) metrics: WorkerMetrics,
@@ -40,12 +44,14 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         settings: WorkerPool,
+        tls: Option<Arc<PoolTls>>,
         required_message_bytes: u64,
         metrics: WorkerMetrics,
     ) -> Self {
         Self {
             name,
             settings,
+            tls,
             required_message_bytes,
             roster: Mutex::new(Roster::new(metrics.clone())),
             metrics,
@@ -66,6 +72,25 @@ impl Shared {
             keepalive_timeout: self.settings.keepalive.timeout,
             stream_window: self.settings.stream_window.as_u32(),
             connection_window: self.settings.connection_window.as_u32(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// Takes up changed certificates for as long as it is polled.
+    pub(crate) async fn watch_certificates(&self) -> Infallible {
+        match &self.tls {
+            Some(tls) => tls.watch(&self.metrics).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether a worker that was not met needs a person: one that merely starts or restarts does
+    /// not, one whose certificate or authority does not fit does.
+    pub(crate) fn is_to_be_mended(&self, error: &DescribeError) -> bool {
+        match error {
+            DescribeError::Link(LinkError::Tls(_)) => true,
+            DescribeError::Closed(_) => self.tls.is_some(),
+            _ => false,
         }
     }
 

@@ -19,6 +19,10 @@ use crate::{
     shared::Place,
 };
 
+/// So many times in a row a worker may say that it drains before the session's other events have
+/// their turn: said again it means nothing new, and a flood of it must not hold up the call.
+const DRAININGS_MAX: usize = 8;
+
 /// What an attachment's stream tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StreamEvent {
@@ -127,9 +131,15 @@ impl WorkerStream {
         if let Some(reason) = self.opened.place.signals().take_move() {
             return Poll::Ready(StreamEvent::Move(reason));
         }
+        let mut drainings = 0;
         while self.stash.is_none() {
+            if drainings == DRAININGS_MAX {
+                cx.waker().wake_by_ref();
+                break;
+            }
             match self.opened.incoming.poll(cx) {
                 Poll::Ready(Some(Ok(Ok(FromWorker::Draining { within })))) => {
+                    drainings += 1;
                     self.opened.place.draining(within);
                     if !self.attached {
                         self.stash = Some(FromWorker::Draining { within });

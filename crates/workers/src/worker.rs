@@ -79,15 +79,22 @@ struct Met {
 /// Tries until a worker answers.
 async fn meet(shared: &Shared, id: WorkerId, address: SocketAddr) -> Met {
     let mut failures = 0_u32;
+    let mut told = String::new();
     loop {
         match try_to_meet(shared, address).await {
             Ok(met) => return met,
             Err(error) => {
                 failures = failures.saturating_add(1);
                 shared.metrics.connect_failed(error.as_str());
-                tracing::debug!(pool = %shared.name, worker = id.0, %address, %error, failures,
+                let words = error.to_string();
+                tracing::debug!(pool = %shared.name, worker = id.0, %address, error = words, failures,
                     "worker not reached");
-                shared.set_detail(id, error.to_string());
+                if shared.is_to_be_mended(&error) && words != told {
+                    tracing::warn!(pool = %shared.name, worker = id.0, %address, error = words,
+                        "worker cannot be used: TLS");
+                    told.clone_from(&words);
+                }
+                shared.set_detail(id, words);
             }
         }
         sleep(back_off(failures)).await;

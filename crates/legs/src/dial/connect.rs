@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
+use holdline_tls::Stream;
 use http::{Request, Response};
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -14,7 +15,6 @@ use super::target::Target;
 use crate::{
     errors::{DialError, Stage},
     socket::web_socket_config,
-    stream::Stream,
 };
 
 /// Most addresses of a name that are tried.

@@ -2,11 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use crate::SetupError;
 
@@ -25,7 +21,7 @@ impl Trust {
     ) -> Result<Arc<ClientConfig>, SetupError> {
         let mut roots = self.system.get_or_insert_with(system_roots).clone();
         if let Some(path) = ca {
-            add_file(&mut roots, path)?;
+            holdline_tls::trusted(&mut roots, path)?;
         }
         let failed = |what: String| SetupError::Upstream {
             upstream: upstream.to_owned(),
@@ -54,22 +50,4 @@ fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     roots
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {
-    let pem = std::fs::read(path).map_err(|source| SetupError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| SetupError::file(path, error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| SetupError::file(path, error.to_string()))?;
-    }
-    if roots.len() == before {
-        return Err(SetupError::file(path, "holds no PEM certificate"));
-    }
-    Ok(())
 }

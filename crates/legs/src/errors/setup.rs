@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use holdline_tls::TlsError;
+
 /// A listener or an upstream cannot be set up as configured. A retry helps only after the named
 /// thing is mended.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,15 @@ pub enum SetupError {
         /// What is wrong with it, and what would be right.
         what: String,
     },
+}
+
+impl From<TlsError> for SetupError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Read { path, source } => Self::Read { path, source },
+            TlsError::File { path, what } => Self::File { path, what },
+        }
+    }
 }
 
 impl SetupError {

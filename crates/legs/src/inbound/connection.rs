@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use holdline_telemetry::{LegKind, LegMetrics};
+use holdline_tls::Stream;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
@@ -28,7 +29,6 @@ use crate::{
     Gate, LegSocket,
     errors::{HandshakeError, Refused},
     socket::{LegSettings, web_socket_config},
-    stream::Stream,
     webhook::Webhook,
 };
 

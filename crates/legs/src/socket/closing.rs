@@ -7,6 +7,7 @@ use std::{
 
 use futures_util::Sink as _;
 use holdline_session::{Close, Fault};
+use holdline_tls::Stream;
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
     time::Instant,
@@ -16,7 +17,7 @@ use tokio_tungstenite::{
     tungstenite::protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-use crate::{errors, stream::Stream};
+use crate::errors;
 
 /// Longest reason that fits into a close frame (RFC 6455, 5.5).
 const REASON_MAX: usize = 123;

@@ -10,12 +10,11 @@ use std::{
 use bytes::Bytes;
 use futures_util::Sink as _;
 use holdline_session::Payload;
+use holdline_tls::Stream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message, Utf8Bytes},
 };
-
-use crate::stream::Stream;
 
 /// Bytes that the WebSocket library gathers before it writes by itself: frames queued together
 /// leave in one system call.

@@ -124,7 +124,7 @@ async fn a_status_is_the_workers_failure_and_comes_after_what_was_said_before() 
 #[tokio::test]
 async fn a_worker_that_says_more_than_allowed_in_one_message_fails() {
     let (_fake, _edge, mut stream, call) = attached().await;
-    let value = Bytes::from(vec![0; 2 << 20]);
+    let value = Bytes::from(vec![0; 3 << 20]);
     let key = "large".to_owned();
     call.say(Message::Commit(v1::Commit {
         put: vec![v1::StateEntry { key, value }],

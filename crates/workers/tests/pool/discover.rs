@@ -144,6 +144,7 @@ async fn after_shutdown_nothing_is_found_and_what_is_open_stays_open() {
     let (shut_down, down) = tokio::sync::oneshot::channel::<()>();
     let setup = PoolSetup {
         name: "default".to_owned(),
+        tls: None,
         settings: settings(vec![fake.address]),
         required_message_bytes: 0,
         metrics: Metrics::new().workers,

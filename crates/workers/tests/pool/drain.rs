@@ -15,6 +15,8 @@ use crate::{
     harness::{Edge, attach, next, settings, soon},
 };
 
+/// Messages that say the same again; fewer than the fake queues for a stream.
+const FLOOD: usize = 60;
 const MOVE: StreamEvent = StreamEvent::Move(MoveReason::Drain);
 
 #[tokio::test]
@@ -186,4 +188,25 @@ async fn split(edge: &Edge, fake: &Fake, sessions: u128) -> (Vec<WorkerStream>, 
 fn still(stream: &mut WorkerStream) -> bool {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     stream.poll_event(&mut cx, true).is_pending()
+}
+
+/// A worker that says nothing but that it drains must not keep its sessions' other news from them.
+#[tokio::test]
+async fn a_flood_of_draining_does_not_hold_up_the_session() {
+    let mut fake = Fake::start(version("v1"));
+    let edge = Edge::with(&[&fake]).await;
+    let (mut stream, call) = edge.attach(&mut fake, 1).await;
+    for _ in 0..FLOOD {
+        let draining = v1::Draining { within_us: 1_000 };
+        call.say(Message::Draining(draining)).await;
+    }
+    call.say(Message::Released(v1::Released {})).await;
+    let mut polls = 0;
+    let event = soon(poll_fn(|cx| {
+        polls += 1;
+        stream.poll_event(cx, true)
+    }));
+    assert_eq!(event.await, StreamEvent::Message(FromWorker::Released));
+    // A few messages at a time.
+    assert!(polls >= FLOOD / 8, "{polls} polls for {FLOOD} messages");
 }

@@ -16,7 +16,10 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::server::{Server, TcpIncoming},
+    transport::{
+        ServerTlsConfig,
+        server::{Server, TcpIncoming},
+    },
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -30,6 +33,7 @@ pub(crate) struct Script {
     pub(crate) streams_max: Option<u32>,
     /// Opens its side of a stream only when told so.
     pub(crate) late_headers: bool,
+    pub(crate) tls: Option<ServerTlsConfig>,
 }
 
 pub(crate) fn version(version: &str) -> Script {
@@ -43,6 +47,7 @@ pub(crate) fn version(version: &str) -> Script {
         health: Some(true),
         streams_max: None,
         late_headers: false,
+        tls: None,
     }
 }
 
@@ -50,6 +55,8 @@ pub(crate) fn version(version: &str) -> Script {
 pub(crate) struct Call {
     pub(crate) incoming: Streaming<ServeRequest>,
     pub(crate) outgoing: mpsc::Sender<Result<ServeResponse, Status>>,
+    /// What the edge showed to prove itself.
+    pub(crate) certificate: Option<Vec<u8>>,
 }
 
 impl Call {
@@ -185,7 +192,11 @@ async fn live(
         calls,
         open: open.subscribe(),
     };
-    let server = Server::builder()
+    let server = match script.tls {
+        Some(tls) => Server::builder().tls_config(tls).unwrap(),
+        None => Server::builder(),
+    };
+    let server = server
         .max_concurrent_streams(script.streams_max)
         .add_optional_service(health)
         .add_service(WorkerServer::new(served))
@@ -244,8 +255,13 @@ impl Worker for Served {
         request: Request<Streaming<ServeRequest>>,
     ) -> Result<Response<Self::ServeStream>, Status> {
         let (outgoing, stream) = mpsc::channel(64);
-        let incoming = request.into_inner();
-        let _ = self.calls.send(Call { incoming, outgoing });
+        let certificates = request.peer_certs();
+        let certificate = certificates.and_then(|it| Some(it.first()?.to_vec()));
+        let _ = self.calls.send(Call {
+            incoming: request.into_inner(),
+            outgoing,
+            certificate,
+        });
         let _ = self.open.clone().wait_for(|open| *open).await;
         Ok(Response::new(ReceiverStream::new(stream)))
     }

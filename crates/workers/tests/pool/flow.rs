@@ -147,3 +147,39 @@ fn flood(
         while outgoing.send(Ok(response.clone())).await.is_ok() {}
     })
 }
+
+/// As much as the SDK may put into one commit: everything up to `message_bytes`, and one frame.
+#[tokio::test]
+async fn the_largest_commit_that_is_allowed_is_understood() {
+    let mut script = version("v1");
+    script.description.max_message_bytes = 64 << 20;
+    let mut fake = Fake::start(script);
+    let edge = Edge::with(&[&fake]).await;
+    let (mut stream, call) = edge.attach(&mut fake, 1).await;
+    let megabyte = Bytes::from(vec![7; 1 << 20]);
+    let send = v1::Send {
+        leg: "model".to_owned(),
+        incarnation: 0,
+        payload: Some(v1::send::Payload::Binary(megabyte.clone())),
+    };
+    let command = v1::Command {
+        command: Some(v1::command::Command::Send(send)),
+    };
+    let entry = v1::StateEntry {
+        key: "half".to_owned(),
+        value: megabyte.slice(..(1 << 20) - 64),
+    };
+    let commit = v1::Commit {
+        through_seq: 0,
+        state_schema: 1,
+        commands: vec![command],
+        put: vec![entry],
+        ..v1::Commit::default()
+    };
+    call.say(Message::Commit(commit)).await;
+    let event = next(&mut stream).await;
+    assert!(
+        matches!(event, StreamEvent::Message(FromWorker::Commit(_))),
+        "{event:?}"
+    );
+}

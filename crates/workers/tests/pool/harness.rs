@@ -12,8 +12,8 @@ use holdline_session::{
 };
 use holdline_telemetry::Metrics;
 use holdline_workers::{
-    Pool, PoolSetup, PoolTls, Resolve, SeekError, SeekRequest, StreamEvent, SystemResolver, WorkerState,
-    WorkerStream,
+    Pool, PoolSetup, PoolTls, Resolve, SeekError, SeekRequest, StreamEvent, SystemResolver,
+    WorkerState, WorkerStream,
 };
 
 use crate::fake::{Call, Fake};

@@ -10,3 +10,4 @@ mod fake;
 mod flow;
 mod harness;
 mod lost;
+mod tls;

@@ -15,7 +15,7 @@ use tokio_rustls::TlsStream;
 /// One enum for every leg, inbound or outbound, so that a leg's socket is one concrete type: no
 /// boxed trait objects in the per-frame path, and one place from which a socket could be taken.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub enum Stream {
     /// Plain TCP: TLS ends at a proxy in front, or everything is on loopback.
     Tcp(TcpStream),
     /// TLS of either role. Boxed: its state is a hundred times that of a TCP socket.
