@@ -87,15 +87,15 @@ pub fn verify(config: &Config) -> Result<(), RunError> {
     let metrics = Metrics::new();
     listener_runtimes(config, &metrics)?;
     Dialer::new(&config.upstreams, &metrics)?;
+    for (name, pool) in &config.workers {
+        worker_tls(name, pool)?;
+    }
     Ok(())
 }
 
 fn address(listener: &TcpListener) -> String {
     let address = listener.local_addr();
     address.map_or_else(|error| error.to_string(), |address| address.to_string())
-    for (name, pool) in &config.workers {
-        worker_tls(name, pool)?;
-    }
 }
 
 fn edge(
@@ -149,22 +149,17 @@ fn pools(
     let pool = |(name, settings): (&String, &WorkerPool)| {
         let setup = PoolSetup {
             name: name.clone(),
+            tls: worker_tls(name, settings)?,
             settings: settings.clone(),
             required_message_bytes: required_message_bytes(config, name),
             metrics: metrics.workers.clone(),
         };
         let done = reached(lifecycle.phase(), Phase::Done);
-            tls: worker_tls(name, settings)?,
         Ok((name.clone(), Pool::start(setup, done)))
     };
     config.workers.iter().map(pool).collect()
 }
 
-/// The largest message that workers of this pool must take. A worker may open a leg to any
-/// upstream, so all of them count: better no candidate than a failure in mid-call.
-fn required_message_bytes(config: &Config, pool: &str) -> u64 {
-    let routes = config.listeners.iter().flat_map(|it| &it.routes);
-    let callers = routes.filter(|route| route.workers == pool);
 fn worker_tls(pool: &str, settings: &WorkerPool) -> Result<Option<PoolTls>, RunError> {
     PoolTls::load(settings).map_err(|source| RunError::WorkerTls {
         pool: pool.to_owned(),
@@ -172,6 +167,11 @@ fn worker_tls(pool: &str, settings: &WorkerPool) -> Result<Option<PoolTls>, RunE
     })
 }
 
+/// The largest message that workers of this pool must take. A worker may open a leg to any
+/// upstream, so all of them count: better no candidate than a failure in mid-call.
+fn required_message_bytes(config: &Config, pool: &str) -> u64 {
+    let routes = config.listeners.iter().flat_map(|it| &it.routes);
+    let callers = routes.filter(|route| route.workers == pool);
     let frames = callers
         .map(|route| route.max_frame)
         .chain(config.upstreams.values().map(|it| it.max_frame));

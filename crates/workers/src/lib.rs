@@ -24,13 +24,13 @@ mod shared;
 mod signals;
 mod status;
 mod stream;
+mod tls;
 mod worker;
 
-mod tls;
 pub use discovery::{Resolve, SystemResolver};
+pub use holdline_tls::TlsError;
 pub use pool::{Pool, PoolSetup};
 pub use seek::{SeekError, SeekRequest};
-pub use holdline_tls::TlsError;
 pub use status::{WorkerState, WorkerStatus};
 pub use stream::{StreamEvent, WorkerStream};
 pub use tls::PoolTls;
