@@ -70,6 +70,7 @@ impl Line {
     }
 
     pub(crate) async fn hang_up(mut self) {
+        self.say(r#"{"event":"stop","streamSid":"MZ-1"}"#).await;
         self.socket.close(None).await.unwrap();
         while let Some(Ok(_)) = soon("a close", self.socket.next()).await {}
     }

@@ -97,3 +97,6 @@ pub(crate) const ADMIN_ADDRESS: SocketAddr =
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Json;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_CONTENT: bool = false;
+/// Half of a listener's connections. Twilio's streams come from few addresses, and a proxy that is not
+/// trusted is one.
+pub(crate) const PER_ADDRESS: u32 = 1_000;

@@ -52,6 +52,9 @@ section! {
         pub sessions: u32 = defaults::SESSIONS,
         /// Most handshakes (TLS and upgrade) in flight; further ones wait.
         pub handshakes: u32 = defaults::HANDSHAKES,
+        /// Most callers' sockets of one address at once, of IPv6 one /64; further ones are refused
+        /// with 503. Behind a trusted proxy the address that it vouches for counts.
+        pub per_address: u32 = defaults::PER_ADDRESS,
     }
 }
 

@@ -21,7 +21,7 @@ section! {
         pub name: String [&text::NAME],
         /// IP address and port to listen on.
         pub address: SocketAddr [Purpose::Listen],
-        /// Most TCP connections at once; more are left in the kernel's queue.
+        /// Most TCP connections at once; further callers are refused with 503.
         pub max_connections: u32 = defaults::MAX_CONNECTIONS,
         /// Longest time from the accepted connection to the upgrade, TLS included.
         pub handshake_timeout: Duration = defaults::HANDSHAKE_TIMEOUT,

@@ -86,7 +86,7 @@ section! {
     /// What is kept to replay. At a limit the oldest caller media gives way.
     #[derive(Copy)]
     pub struct LogLimits: Default {
-        /// Most payload bytes.
+        /// Most payload bytes, save one single larger frame.
         pub bytes: ByteSize = defaults::LOG_BYTES,
         /// Most frames.
         pub frames: u32 = defaults::LOG_FRAMES,

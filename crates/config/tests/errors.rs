@@ -134,7 +134,7 @@ fn keys() {
     );
     refuses(
         &with("limits: {cpu: 3}\n"),
-        &["11:10: limits.cpu: is unknown: known here are `sessions`, `handshakes`"],
+        &["11:10: limits.cpu: is unknown: known here are `sessions`, `handshakes`, `per_address`"],
     );
     refuses(
         &with("limits: {<<: {sessions: 1}, 1: 2, [a]: b, \"a b\": 1}\n"),

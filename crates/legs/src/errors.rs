@@ -55,6 +55,16 @@ pub(crate) fn fault_of_peer_close(code: u16) -> Fault {
     }
 }
 
+/// The same for Twilio, which says `stop` when a stream or its call ends. A stream that closes in good
+/// order without was closed by something on the way (a proxy that restarts, say), and the call may
+/// come back. Where `stop` was said, the fault has no bearing.
+pub(crate) fn fault_of_twilio_close(code: u16) -> Fault {
+    match code {
+        1000 | 1001 | 1005 => Fault::Network,
+        code => fault_of_peer_close(code),
+    }
+}
+
 /// The same for OpenAI, which accepts the upgrade first and checks key and model afterwards: a bad
 /// key is closed with 3000, a request that it will never take with 4000. 1001 is no ordinary end
 /// there: the session has reached its 60 minutes. (Observed on the wire; not documented.)
@@ -68,7 +78,7 @@ pub(crate) fn fault_of_openai_close(code: u16) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, fault_of_openai_close, fault_of_peer_close};
+    use super::{Fault, fault_of_openai_close, fault_of_peer_close, fault_of_twilio_close};
 
     #[test]
     fn a_close_names_whose_fault_it_was() {
@@ -86,6 +96,9 @@ mod tests {
         for (code, any, openai) in cases {
             assert_eq!(fault_of_peer_close(code), any, "{code}");
             assert_eq!(fault_of_openai_close(code), openai, "{code}");
+            let ordinary = any == Fault::None;
+            let twilio = if ordinary { Fault::Network } else { any };
+            assert_eq!(fault_of_twilio_close(code), twilio, "{code}");
         }
     }
 }

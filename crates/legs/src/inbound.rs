@@ -1,6 +1,7 @@
 //! Inbound legs: from a bound listener to calls whose carrier has proved itself. The carrier's
 //! webhooks are answered on the way.
 
+mod arrivals;
 mod connection;
 mod forwarded;
 mod route;
@@ -23,7 +24,7 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::route::RouteRuntime;
+pub use self::{arrivals::Arrivals, route::RouteRuntime};
 use crate::{Gate, LegSocket, Permit, SetupError, Token, tls::ListenerTls};
 
 /// Pause after an `accept` that failed, most likely for want of file descriptors.
@@ -55,23 +56,22 @@ pub struct ListenerRuntime {
     settings: Listener,
     routes: Vec<Arc<RouteRuntime>>,
     tls: Option<ListenerTls>,
-    /// Handshakes in flight, of all listeners together.
-    handshakes: Arc<Semaphore>,
+    /// What all listeners together may have.
+    arrivals: Arrivals,
     /// Connections of this listener that may become or are calls.
     connections: Arc<Semaphore>,
     metrics: Arc<LegMetrics>,
 }
 
 impl ListenerRuntime {
-    /// Makes ready what `settings` asks for. `handshakes` bounds the handshakes in flight of all
-    /// listeners that share it (`limits.handshakes`).
+    /// Makes ready what `settings` asks for. `arrivals` bounds all listeners that share it.
     ///
     /// # Errors
     /// Certificate or key cannot be read or do not fit together, or a webhook's fallback is no
     /// TwiML.
     pub fn new(
         settings: &Listener,
-        handshakes: Arc<Semaphore>,
+        arrivals: Arrivals,
         metrics: &Metrics,
     ) -> Result<Self, SetupError> {
         let connections = usize::try_from(settings.max_connections).unwrap_or(usize::MAX);
@@ -82,7 +82,7 @@ impl ListenerRuntime {
                 .map(|route| RouteRuntime::new(route).map(Arc::new))
                 .collect::<Result<_, _>>()?,
             tls: settings.tls.as_ref().map(ListenerTls::load).transpose()?,
-            handshakes,
+            arrivals,
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             metrics: Arc::new(metrics.legs.clone()),
             settings: settings.clone(),
@@ -102,8 +102,9 @@ impl fmt::Debug for ListenerRuntime {
 /// which takes at most `handshake_timeout`. Calls already handed to `on_call` are not touched: an
 /// HTTP server's graceful end knows nothing of upgraded connections.
 ///
-/// At `limits.handshakes` connections wait in the kernel's queue; at `max_connections` they are
-/// answered with 503, so that the carrier can go on to its next instruction at once.
+/// At `limits.handshakes` connections wait in the kernel's queue; at `max_connections` and at
+/// `limits.per_address` they are answered with 503, so that the carrier can go on to its next
+/// instruction at once.
 ///
 /// Cancel safe: dropping the future stops accepting and drops handshakes in flight.
 pub async fn serve(
@@ -146,7 +147,7 @@ async fn accept(
     runtime: &ListenerRuntime,
 ) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
     loop {
-        let Ok(permit) = runtime.handshakes.clone().acquire_owned().await else {
+        let Ok(permit) = runtime.arrivals.handshakes.clone().acquire_owned().await else {
             return pending().await; // Closed by its owner: nothing more is accepted.
         };
         match listener.accept().await {

@@ -58,7 +58,8 @@ impl Profile {
     /// Whose fault it was that the peer closed with `code`.
     pub(crate) fn fault(&self, code: u16) -> Fault {
         match self {
-            Self::Raw | Self::Twilio(_) => errors::fault_of_peer_close(code),
+            Self::Raw => errors::fault_of_peer_close(code),
+            Self::Twilio(_) => errors::fault_of_twilio_close(code),
             Self::OpenaiRealtime => errors::fault_of_openai_close(code),
         }
     }

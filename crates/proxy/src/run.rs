@@ -132,9 +132,8 @@ fn listener_runtimes(
     config: &Config,
     metrics: &Metrics,
 ) -> Result<Vec<Arc<ListenerRuntime>>, RunError> {
-    let handshakes = usize::try_from(config.limits.handshakes).unwrap_or(usize::MAX);
-    let handshakes = Arc::new(Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS)));
-    let ready = |settings| ListenerRuntime::new(settings, Arc::clone(&handshakes), metrics);
+    let arrivals = Arrivals::new(config.limits.handshakes, config.limits.per_address);
+    let ready = |settings| ListenerRuntime::new(settings, arrivals.clone(), metrics);
     let runtimes = config.listeners.iter().map(ready);
     Ok(runtimes
         .map(|it| it.map(Arc::new))

@@ -33,6 +33,8 @@ pub(crate) enum Refused {
     Signature(SignatureError),
     /// The listener has `max_connections`.
     Connections,
+    /// The caller's address has `limits.per_address`.
+    Address,
     /// The gate says no.
     Gate(Refusal),
 }
@@ -50,7 +52,7 @@ impl Refused {
                 reason: RefusalReason::Token,
                 ..
             }) => StatusCode::FORBIDDEN,
-            Self::Connections | Self::Gate(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connections | Self::Address | Self::Gate(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -68,6 +70,7 @@ impl Refused {
             Self::Key => "websocket_key",
             Self::Signature(_) => "signature",
             Self::Connections => "connections",
+            Self::Address => "address",
             Self::Gate(Refusal {
                 reason: RefusalReason::Draining,
                 ..
@@ -101,7 +104,7 @@ impl Refused {
                 reason: RefusalReason::Token,
                 ..
             }) => "The request is not authorized.\n",
-            Self::Connections | Self::Gate(_) => "No more calls are taken now.\n",
+            Self::Connections | Self::Address | Self::Gate(_) => "No more calls are taken now.\n",
         }
     }
 }

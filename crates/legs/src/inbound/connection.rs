@@ -21,7 +21,9 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
 use super::{
-    IncomingCall, ListenerRuntime, OnCall, forwarded,
+    IncomingCall, ListenerRuntime, OnCall,
+    arrivals::Place,
+    forwarded,
     route::{find_webhook, shown},
     upgrade::{Admitted, accepted, admit, instructed, refused},
 };
@@ -44,9 +46,11 @@ struct Promised {
     upgrade: OnUpgrade,
 }
 
-/// Counts a connection until it is dropped, and keeps its place below `max_connections`.
+/// Counts a connection until it is dropped, and keeps its places below the limits.
 struct Connection {
     place: Option<OwnedSemaphorePermit>,
+    /// Once it is a call: its place among those of its address.
+    of_address: Option<Place>,
     metrics: Arc<LegMetrics>,
 }
 
@@ -66,8 +70,9 @@ pub(super) async fn serve(
 ) {
     let metrics = Arc::clone(&runtime.metrics);
     metrics.connections.inc();
-    let connection = Connection {
+    let mut connection = Connection {
         place: Arc::clone(&runtime.connections).try_acquire_owned().ok(),
+        of_address: None,
         metrics: Arc::clone(&metrics),
     };
     metrics.handshakes.inc();
@@ -85,8 +90,10 @@ pub(super) async fn serve(
                 path,
                 token,
                 permit,
+                place,
                 ..
             } = admitted;
+            connection.of_address = Some(place);
             let settings = LegSettings {
                 profile: route.profile(),
                 kind: LegKind::Caller,
@@ -218,7 +225,7 @@ fn answer(
     gate: &dyn Gate,
 ) -> (Response<Full<Bytes>>, Option<Promised>) {
     let peer = forwarded::client(&runtime.settings, peer, request.headers());
-    match admit(runtime, &request, room, gate) {
+    match admit(runtime, &request, peer, room, gate) {
         Ok(admitted) => {
             let response = accepted(&admitted.accept);
             let upgrade = hyper::upgrade::on(&mut request);
@@ -235,7 +242,7 @@ fn answer(
             report(
                 &runtime.settings.name,
                 peer,
-                shown(&runtime.routes, request.uri().path()),
+                &shown(&runtime.routes, request.uri().path()),
                 why,
                 &runtime.metrics,
             );

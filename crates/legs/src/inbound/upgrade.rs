@@ -1,6 +1,6 @@
 //! What a request must be to become a call. Decides; does no IO.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::{ListenerRuntime, RouteRuntime, route};
 use crate::{Gate, Permit, RefusalReason, Token, errors::Refused};
 
-/// `Retry-After` of a refusal for `max_connections`, in seconds.
-const CONNECTIONS_RETRY_AFTER: u64 = 5;
+/// `Retry-After` of a refusal for `max_connections` or `limits.per_address`, in seconds.
+const ROOM_RETRY_AFTER: u64 = 5;
 
 /// A request that may become a call.
 pub(super) struct Admitted {
@@ -26,16 +26,19 @@ pub(super) struct Admitted {
     pub(super) path: String,
     pub(super) token: Option<Token>,
     pub(super) permit: Permit,
+    /// Among the sockets of its address.
+    pub(super) place: Place,
     /// For `Sec-WebSocket-Accept`.
     pub(super) accept: String,
 }
 
 /// Checks everything that must be in order before a 101. Cheap checks come first, and the gate last:
-/// it is not asked about a request that is refused anyway. `room`: whether the listener is below its
-/// `max_connections`.
+/// it is not asked about a request that is refused anyway. `client`: who asks, once trusted proxies are
+/// believed. `room`: whether the listener is below its `max_connections`.
 pub(super) fn admit<B: Body>(
     runtime: &ListenerRuntime,
     request: &Request<B>,
+    client: IpAddr,
     room: bool,
     gate: &dyn Gate,
 ) -> Result<Admitted, Refused> {
@@ -50,6 +53,8 @@ pub(super) fn admit<B: Body>(
     if !room {
         return Err(Refused::Connections);
     }
+    let place = runtime.arrivals.sources.take(client);
+    let place = place.ok_or(Refused::Address)?;
     let token = route.has_token().then(|| Token::new(rest));
     let permit = gate.admit(token.as_ref()).map_err(Refused::Gate)?;
     Ok(Admitted {
@@ -57,6 +62,7 @@ pub(super) fn admit<B: Body>(
         path: route::shown(&runtime.routes, path).to_owned(),
         token,
         permit,
+        place,
         accept,
     })
 }
@@ -136,12 +142,8 @@ pub(super) fn refused<B: From<&'static str>>(why: Refused) -> Response<B> {
             insert(&mut response, UPGRADE, "websocket");
             insert(&mut response, SEC_WEBSOCKET_VERSION, "13");
         }
-        Refused::Connections => {
-            insert(
-                &mut response,
-                RETRY_AFTER,
-                &CONNECTIONS_RETRY_AFTER.to_string(),
-            );
+        Refused::Connections | Refused::Address => {
+            insert(&mut response, RETRY_AFTER, &ROOM_RETRY_AFTER.to_string());
         }
         Refused::Gate(refusal) if refusal.reason != RefusalReason::Token => {
             let seconds = refusal.retry_after.as_secs_f64().ceil();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::SinkExt as _;
 use holdline_config::Listener;
-use holdline_legs::{LegEvent, Refusal, RefusalReason};
+use holdline_legs::{Arrivals, LegEvent, Refusal, RefusalReason};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -222,13 +222,50 @@ async fn over_max_connections_the_answer_is_503() {
 }
 
 #[tokio::test]
+async fn over_the_limit_of_an_address_the_answer_is_503_and_others_are_served() {
+    let settings = Listener {
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..listener(vec![route("/raw")])
+    };
+    let mut edge = Edge::start_with(settings, Arrivals::new(64, 2)).await;
+    let address = edge.address;
+    let from = async |client: &str| connect(address, "/raw", &[("x-forwarded-for", client)]).await;
+    let mut live = Vec::new();
+    for client in [
+        "192.0.2.1",
+        "192.0.2.1",
+        "192.0.2.2",
+        "2001:db8::1",
+        "2001:db8::2",
+    ] {
+        live.push((from(client).await.unwrap(), edge.call().await.socket));
+    }
+    for client in ["192.0.2.1", "6.6.6.6, 192.0.2.1", "2001:db8::3"] {
+        assert_eq!(status(from(client).await), 503, "{client}");
+    }
+    let refused = "holdline_upgrades_refused_total{reason=\"address\"} 3";
+    edge.counted(refused).await;
+    let head = format!(
+        "GET /raw HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 192.0.2.1\r\n{UPGRADE}{VERSION}{KEY}\r\n"
+    );
+    let answer = talk(address, &head).await;
+    assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+
+    from("2001:db8:0:1::1").await.unwrap();
+    // Without a proxy's word the address is the peer's own, here loopback.
+    connect(address, "/raw", &[]).await.unwrap();
+    drop(live.remove(0));
+    from("192.0.2.1").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_slow_handshake_is_cut_off() {
     let handshake_timeout = Duration::from_millis(200);
     let settings = Listener {
         handshake_timeout,
         ..listener(vec![route("/raw")])
     };
-    let mut edge = Edge::start_with(settings, 1).await;
+    let mut edge = Edge::start_with(settings, Arrivals::new(1, 1_000)).await;
     // One handshake at a time: the second connection is only served once the first is cut off.
     let mut slow = TcpStream::connect(edge.address).await.unwrap();
     slow.write_all(b"GET /raw HTTP/1.1\r\nHost: e\r\nX-Slow: ")

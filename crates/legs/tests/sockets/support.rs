@@ -10,15 +10,15 @@ use std::{
 use bytes::Bytes;
 use holdline_config::{ByteSize, CallerProfile, Listener, Route};
 use holdline_legs::{
-    Direction, Gate, IncomingCall, LegEvent, LegSocket, ListenerRuntime, Permit, Refusal, Token,
-    serve,
+    Arrivals, Direction, Gate, IncomingCall, LegEvent, LegSocket, ListenerRuntime, Permit, Refusal,
+    Token, serve,
 };
 use holdline_session::{Class, Close, Fault, Frame, Payload};
 use holdline_telemetry::Metrics;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -103,15 +103,14 @@ impl Edge {
     }
 
     pub(crate) async fn start(settings: Listener) -> Self {
-        Self::start_with(settings, 64).await
+        Self::start_with(settings, Arrivals::new(64, 1_000)).await
     }
 
-    pub(crate) async fn start_with(settings: Listener, handshakes: usize) -> Self {
+    pub(crate) async fn start_with(settings: Listener, arrivals: Arrivals) -> Self {
         let bound = TcpListener::bind(settings.address).await.unwrap();
         let address = bound.local_addr().unwrap();
         let metrics = Metrics::new();
-        let handshakes = Arc::new(Semaphore::new(handshakes));
-        let runtime = Arc::new(ListenerRuntime::new(&settings, handshakes, &metrics).unwrap());
+        let runtime = Arc::new(ListenerRuntime::new(&settings, arrivals, &metrics).unwrap());
         let gate = Arc::new(TestGate::default());
         let (call, calls) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();

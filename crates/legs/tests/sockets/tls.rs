@@ -4,10 +4,10 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::SinkExt as _;
 use holdline_config::{Listener, Tls};
-use holdline_legs::{ListenerRuntime, SetupError};
+use holdline_legs::{Arrivals, ListenerRuntime, SetupError};
 use holdline_telemetry::Metrics;
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
-use tokio::{io::AsyncReadExt as _, net::TcpStream, sync::Semaphore};
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
@@ -157,7 +157,7 @@ fn a_listener_without_a_usable_certificate_does_not_start() {
     let directory = tempfile::tempdir().unwrap();
     let settings = tls_listener(directory.path());
     let start = || {
-        let made = ListenerRuntime::new(&settings, Arc::new(Semaphore::new(1)), &Metrics::new());
+        let made = ListenerRuntime::new(&settings, Arrivals::new(1, 1), &Metrics::new());
         made.err()
             .map(|error| (matches!(error, SetupError::Read { .. }), error.to_string()))
     };
