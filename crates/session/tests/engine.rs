@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod engine {
+    mod accounts;
+    mod bounds;
     mod callers;
     mod commits;
     mod endings;
@@ -22,5 +24,7 @@ mod engine {
     mod schedule;
     mod snapshots;
     mod timers;
+    mod wakes;
+    mod words;
     mod world;
 }
