@@ -1,6 +1,6 @@
 //! Which path leads to which route.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use holdline_config::{CallerProfile, Route};
 
@@ -8,6 +8,8 @@ use crate::{SetupError, profile::Profile, signature::Verifier, webhook::Webhook}
 
 /// The last segment of a path that ends in a token.
 const TOKEN: &str = "{token}";
+/// Bytes of a segment that may be told where a token could stand; tokens are far longer.
+const TELLABLE: usize = 16;
 
 /// A route, ready to serve.
 #[derive(Debug)]
@@ -39,7 +41,11 @@ impl RouteRuntime {
 
     /// Whether what is beyond the fixed part of the path is a token.
     pub(super) fn has_token(&self) -> bool {
-        self.settings.path.ends_with(TOKEN)
+        self.before_token().is_some()
+    }
+
+    fn before_token(&self) -> Option<&str> {
+        self.settings.path.strip_suffix(TOKEN)
     }
 
     pub(super) fn verifier(&self) -> Option<&Verifier> {
@@ -56,7 +62,7 @@ impl RouteRuntime {
     /// If this route serves `path`: what of it is beyond the part that the route fixes, and how long
     /// that part is.
     fn matches<'p>(&self, path: &'p str) -> Option<(&'p str, usize)> {
-        if let Some(prefix) = self.settings.path.strip_suffix(TOKEN) {
+        if let Some(prefix) = self.before_token() {
             let rest = path.strip_prefix(prefix)?;
             let one = !rest.is_empty() && !rest.contains('/');
             return one.then_some((rest, prefix.len()));
@@ -74,12 +80,24 @@ pub(super) fn find_webhook<'r>(routes: &'r [Arc<RouteRuntime>], path: &str) -> O
     webhooks.find(|webhook| webhook.path() == path)
 }
 
-/// A request's path, fit to be told: without a token.
-pub(super) fn shown<'a>(routes: &'a [Arc<RouteRuntime>], path: &'a str) -> &'a str {
-    match find(routes, path) {
-        Some((route, _)) if route.has_token() => &route.settings.path,
-        _ => path,
+/// A request's path, fit to be told: without a token, even one in a path that is not quite a
+/// route's.
+pub(super) fn shown<'a>(routes: &'a [Arc<RouteRuntime>], path: &'a str) -> Cow<'a, str> {
+    let mut tokens = routes.iter().filter_map(|route| route.before_token());
+    let may_hold = match find(routes, path) {
+        Some((route, _)) if route.has_token() => return Cow::Borrowed(&route.settings.path),
+        // Of another route; but perhaps only because it is malformed.
+        Some((_, rest)) => !rest.is_empty() && tokens.any(|before| path.starts_with(before)),
+        None => tokens.next().is_some(),
+    };
+    if !may_hold {
+        return Cow::Borrowed(path);
     }
+    let segments = path.split('/').map(|segment| match segment.len() {
+        0..=TELLABLE => segment,
+        _ => "...",
+    });
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
 }
 
 /// The route for `path`, and what of the path is beyond its fixed part. An exact route wins over
@@ -148,5 +166,29 @@ mod tests {
         }
         assert_eq!(shown(&routes, "/media/abc"), "/media/{token}");
         assert_eq!(shown(&routes, "/elsewhere"), "/elsewhere");
+    }
+
+    #[test]
+    fn a_token_in_a_malformed_path_is_not_shown_either() {
+        const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+        let routes = ["/media/{token}", "/media/v1/*", "/free/*"].map(route);
+        for (path, told) in [
+            ("/media/T/", "/media/.../"),
+            ("/media/T/x", "/media/.../x"),
+            ("//media/T", "//media/..."),
+            ("/voice/T?", "/voice/..."),
+            ("/T", "/..."),
+            ("/media/v1/T", "/media/v1/..."),
+        ] {
+            let path = path.trim_end_matches('?').replace('T', TOKEN);
+            assert_eq!(shown(&routes, &path), told);
+        }
+        // Where no token is expected, what follows a prefix is told as it is.
+        let free = format!("/free/{TOKEN}");
+        assert_eq!(shown(&routes, &free), free);
+        assert_eq!(
+            shown(&routes[1..], "/elsewhere/0123456789abcdef0"),
+            "/elsewhere/0123456789abcdef0"
+        );
     }
 }

@@ -13,7 +13,7 @@ use http::{
 use hyper::body::Body;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{ListenerRuntime, RouteRuntime, route};
+use super::{ListenerRuntime, RouteRuntime, arrivals::Place, route};
 use crate::{Gate, Permit, RefusalReason, Token, errors::Refused};
 
 /// `Retry-After` of a refusal for `max_connections` or `limits.per_address`, in seconds.
