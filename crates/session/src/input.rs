@@ -185,7 +185,8 @@ pub enum EndReason {
     GaveUp,
     /// It made its workers fail again and again.
     Poisoned,
-    /// Control frames alone overflowed the log.
+    /// What must not be dropped overflowed the log. Where that was mostly results of commands that
+    /// could not be done, the fault is the worker's.
     LogOverflow,
     /// The edge reached its drain deadline.
     EdgeDeadline,
@@ -231,7 +232,7 @@ impl EndReason {
         }
     }
 
-    /// Whose fault an end for this reason is.
+    /// Whose fault an end for this reason usually is.
     #[must_use]
     pub const fn fault(self) -> Fault {
         match self {

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Bounds and waits of one session, fixed for its life.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Most payload bytes that the log retains.
+    /// Most payload bytes that the log retains, save its newest frame and one more that is larger
+    /// than half of this: every frame counts for half of it at most.
     pub log_bytes: u64,
     /// Most frames that the log retains.
     pub log_frames: u32,

@@ -19,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) input: Input,
     /// Playing time where it is caller media, which may be dropped.
     pub(crate) media_ms: Option<u32>,
+    /// What its payload counts for: at most half of `log_bytes`.
+    weight: u64,
     /// For a gap: the attachment that had received these frames before they were dropped.
     seen_by: Option<Epoch>,
 }
@@ -63,6 +65,8 @@ pub(crate) struct Log {
     committed: Seq,
     last: Seq,
     bytes: u64,
+    /// Sum of what the payloads count for.
+    weight: u64,
     /// Entries that are not gaps.
     frames: u32,
 }
@@ -95,28 +99,38 @@ impl Log {
     }
 
     /// Appends an input whatever the limits say; `make_room` comes first.
-    pub(crate) fn append(&mut self, at: Time, mut kind: InputKind, media_ms: Option<u32>) -> Seq {
+    pub(crate) fn append(
+        &mut self,
+        limits: &Limits,
+        at: Time,
+        mut kind: InputKind,
+        media_ms: Option<u32>,
+    ) -> Seq {
         if self.entries.len() >= DETACH_FROM {
             detach(&mut kind);
         }
         self.last = self.last.next();
-        let entry = Entry {
+        let mut entry = Entry {
             input: Input {
                 seq: self.last,
                 at,
                 kind,
             },
             media_ms,
+            weight: 0,
             seen_by: None,
         };
+        entry.weight = entry.bytes().min(limits.log_bytes.div_ceil(2));
         self.bytes += entry.bytes();
+        self.weight += entry.weight;
         self.frames += 1;
         self.entries.push_back(entry);
         self.last
     }
 
     /// Drops the oldest caller media until one more input fits. The log may pass `log_bytes` by
-    /// its newest input alone, so that a frame of any permitted size can enter an empty log.
+    /// its newest input, so that a frame of any permitted size can enter, and by one frame larger
+    /// than half of it, so that what comes after such a frame can.
     ///
     /// `delivered` and `epoch` tell what the present attachment has received. Dropped media is
     /// appended to `dropped`.
@@ -178,12 +192,19 @@ impl Log {
             }
             let is_gap = matches!(entry.input.kind, InputKind::Gap(_));
             self.bytes -= entry.bytes();
+            self.weight -= entry.weight;
             self.frames -= u32::from(!is_gap);
             let kind = self.entries.pop_front().map(|entry| entry.input.kind);
             removed.legs.extend(kind.filter(InputKind::is_of_legs));
         }
         self.committed = self.committed.max(through);
         removed
+    }
+
+    /// How many entries say that a command could not be done.
+    pub(crate) fn results(&self) -> usize {
+        let is_result = |entry: &&Entry| matches!(entry.input.kind, InputKind::Dropped(_));
+        self.entries.iter().filter(is_result).count()
     }
 
     /// Entries after `delivered`, in order. Where `delivered` lies inside a gap, the rest of it
@@ -207,7 +228,7 @@ impl Log {
     }
 
     fn is_full(&self, limits: &Limits) -> bool {
-        self.bytes >= limits.log_bytes || self.frames >= limits.log_frames
+        self.weight >= limits.log_bytes || self.frames >= limits.log_frames
     }
 
     fn oldest_media(&self) -> Option<usize> {
@@ -231,6 +252,7 @@ impl Log {
         };
         let seen_by = (seq <= delivered).then_some(epoch);
         self.bytes -= size.bytes;
+        self.weight -= std::mem::take(&mut entry.weight);
         self.frames -= 1;
         let gap = Gap {
             leg,
@@ -277,7 +299,7 @@ impl Log {
     /// What must hold after every step, and of a log that was read from a snapshot.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let mut end = self.committed;
-        let (mut bytes, mut frames) = (0, 0);
+        let (mut bytes, mut weight, mut frames) = (0, 0, 0);
         for entry in &self.entries {
             if entry.first_seq().0.checked_sub(1) != Some(end.0) || entry.input.seq <= end {
                 return Err("the log has a hole");
@@ -294,11 +316,12 @@ impl Log {
             }
             end = entry.input.seq;
             bytes += entry.bytes();
+            weight += entry.weight;
         }
         if end != self.last {
             return Err("the log does not reach its end");
         }
-        if (bytes, frames) != (self.bytes, self.frames) {
+        if (bytes, weight, frames) != (self.bytes, self.weight, self.frames) {
             return Err("the log does not know its size");
         }
         Ok(())
@@ -357,7 +380,7 @@ mod tests {
     fn filled(sizes: impl IntoIterator<Item = usize>) -> Log {
         let mut log = Log::default();
         for size in sizes {
-            log.append(Time(0), media(size), Some(20));
+            log.append(&Limits::default(), Time(0), media(size), Some(20));
         }
         log
     }
@@ -392,7 +415,7 @@ mod tests {
             leg: LegRef::new(LegName::CALLER, 1),
             payload: Payload::Binary(buffer.slice(..4)),
         };
-        log.append(Time(0), kind, Some(20));
+        log.append(&Limits::default(), Time(0), kind, Some(20));
         assert!(buffer.is_unique());
     }
 

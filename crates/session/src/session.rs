@@ -13,8 +13,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    Attributes, Epoch, Event, InputKind, LegName, LegRef, LegState, Limits, Output, Report, Seq,
-    SessionId, Time, WorkerId,
+    Attributes, Epoch, Event, Fault, InputKind, LegName, LegRef, LegState, Limits, Output, Report,
+    Seq, SessionId, Time, WorkerId,
     legs::{CommittedLegs, Legs, Phase},
     link::{Link, Speaker},
     log::Log,
@@ -321,7 +321,7 @@ impl Session {
             self.account.ignored_inputs += 1;
             return;
         }
-        self.log.append(now, kind, media_ms);
+        self.log.append(&self.limits, now, kind, media_ms);
         if room.is_err()
             && let Some(gap) = self.log.drop_newest(delivered)
         {
@@ -333,12 +333,19 @@ impl Session {
             out.push(Output::Report(Report::MediaDropped(gap)));
         }
         if room.is_err() {
+            let (inputs, results) = (self.log.frames(), self.log.results());
             let detail = format!(
-                "{} inputs of {} bytes wait for a worker, and none of them is caller media",
-                self.log.frames(),
+                "{inputs} inputs of {} bytes wait for a worker, none of them is caller media, and \
+                 {results} say that a command of the worker could not be done",
                 self.log.bytes()
             );
-            self.begin_end(now, crate::EndReason::LogOverflow, detail, out);
+            let reason = crate::EndReason::LogOverflow;
+            let fault = if results * 2 > inputs as usize {
+                Fault::Worker
+            } else {
+                reason.fault()
+            };
+            self.begin_end_by(now, reason, fault, detail, out);
         }
     }
 

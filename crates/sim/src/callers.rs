@@ -107,6 +107,7 @@ impl World {
             Poison::Crash => 'X',
             Poison::Hang => 'H',
             Poison::Rule => 'R',
+            Poison::Weak => 'W',
         };
         self.say(call, letter, Class::Control);
     }
@@ -162,6 +163,7 @@ impl World {
             Farewell::Vanish => self.closes(call, CALLER, 1006, Fault::Network),
             Farewell::Protocol => self.closes(call, CALLER, 1002, Fault::Peer),
             Farewell::Worker => self.say(call, 'e', Class::Control),
+            Farewell::Storm => self.say(call, 'j', Class::Control),
             Farewell::Operator => self.end(call, EndReason::Operator),
             Farewell::Superseded => self.end(call, EndReason::Superseded),
             Farewell::Deadline => {
@@ -189,7 +191,7 @@ impl World {
             return;
         }
         match self.calls[call].plan.farewell {
-            Farewell::Worker | Farewell::Flood
+            Farewell::Worker | Farewell::Flood | Farewell::Storm
                 if self.calls[call].sockets[CALLER].state == State::Open =>
             {
                 self.closes(call, CALLER, 1001, Fault::None);

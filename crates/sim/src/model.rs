@@ -58,6 +58,8 @@ struct Known {
     essence: u64,
     /// The tag of a timer that fired.
     tag: Option<u64>,
+    /// It says that a command could not be done.
+    is_result: bool,
 }
 
 impl Known {
@@ -69,6 +71,7 @@ impl Known {
         Self {
             essence: essence(kind),
             tag,
+            is_result: matches!(kind, InputKind::Dropped(_)),
         }
     }
 }
@@ -347,7 +350,7 @@ impl Model {
         self.appends(shell, now, out)?;
         self.drops(now, out, false)?;
         if reported == Some(EndReason::LogOverflow) {
-            self.has_overflowed()?;
+            self.has_overflowed(out)?;
         }
         self.outputs(now, out, coverage)?;
         self.settle_step()?;
@@ -444,6 +447,16 @@ impl Model {
     fn kept_bytes(&self) -> u64 {
         let kept = self.kept().iter().filter(|slot| !slot.is_dropped);
         kept.map(|slot| slot.bytes).sum()
+    }
+
+    /// What the log holds, where no frame counts for more than half of it.
+    fn kept_weight(&self) -> u64 {
+        let kept = self.kept().iter().filter(|slot| !slot.is_dropped);
+        kept.map(|slot| self.weight(slot.bytes)).sum()
+    }
+
+    fn weight(&self, bytes: u64) -> u64 {
+        bytes.min(self.limits.log_bytes.div_ceil(2))
     }
 
     fn fails_target(&self, event: &Event) -> bool {

@@ -11,6 +11,9 @@ use crate::{
     world::{World, ms},
 };
 
+/// Logs of at most so many bytes meet frames larger than themselves; others would only cost time.
+const SMALL_LOG: u64 = 4_096;
+
 impl World {
     /// The service behind a leg speaks, or ends it.
     pub(crate) fn talk(&mut self, call: usize, leg: usize, opening: u32) {
@@ -45,7 +48,7 @@ impl World {
                 break;
             }
             self.counter += 1;
-            let size = self.rng.range(8, 40) as usize;
+            let size = self.frame_size();
             let payload = text('M', self.counter, size);
             let class = Class::Media { ms: 20 };
             let leg = self.leg_ref(call, leg);
@@ -54,5 +57,15 @@ impl World {
         }
         let at = self.now.0 + self.rng.range(ms(20), ms(240));
         self.queue.push(at, Happening::Talk { call, leg, opening });
+    }
+
+    /// Now and then one frame is as large as the whole log of a call, or larger.
+    fn frame_size(&mut self) -> usize {
+        let log = self.plan_limits().log_bytes;
+        if log < SMALL_LOG && self.rng.percent(3) {
+            self.coverage.mark(Mark::HugeFrame);
+            return self.rng.range(log / 3, log * 3 / 2) as usize;
+        }
+        self.rng.range(8, 40) as usize
     }
 }

@@ -84,6 +84,7 @@ pub(crate) enum Farewell {
     Superseded,
     Protocol,
     Flood,
+    Storm,
 }
 
 const FAREWELLS: &[(u64, Farewell)] = &[
@@ -96,15 +97,25 @@ const FAREWELLS: &[(u64, Farewell)] = &[
     (2, Farewell::Superseded),
     (3, Farewell::Protocol),
     (2, Farewell::Flood),
+    (2, Farewell::Storm),
 ];
 
-/// An input that no worker gets done.
+/// An input that workers fail at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Poison {
     Crash,
     Hang,
     Rule,
+    /// Kills the first two workers and no other.
+    Weak,
 }
+
+const POISONS: &[(u64, Poison)] = &[
+    (3, Poison::Crash),
+    (2, Poison::Hang),
+    (2, Poison::Rule),
+    (3, Poison::Weak),
+];
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -137,8 +148,8 @@ impl Plan {
         let small_window = rng.percent(25);
         let calls = rng.range(4, CALLS_MAX);
         let mut calls: Vec<_> = (0..calls).map(|_| call(rng, small_log)).collect();
-        if rng.percent(20) {
-            let kind = rng.weighted(&[(3, Poison::Crash), (2, Poison::Hang), (2, Poison::Rule)]);
+        if rng.percent(25) {
+            let kind = rng.weighted(POISONS);
             let one = rng.index(calls.len());
             let call = &mut calls[one];
             let at = rng.range(call.starts + 200_000, call.ends.max(call.starts + 400_000));
@@ -169,7 +180,7 @@ fn call(rng: &mut Rng, small_log: bool) -> CallPlan {
     let starts = rng.range(0, 600_000);
     let ends = starts + rng.range(1_200_000, 3_000_000);
     let mut farewell = rng.weighted(FAREWELLS);
-    if farewell == Farewell::Flood && !small_log {
+    if matches!(farewell, Farewell::Flood | Farewell::Storm) && !small_log {
         farewell = Farewell::Stop;
     }
     CallPlan {

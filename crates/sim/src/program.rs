@@ -12,8 +12,9 @@
 //! | `u` `d` `g` `i` | an upstream, a name, a leg, an opening that is not to be had |
 //! | `p` `q` | let the state grow, shrink |
 //! | `y` | send much to the caller |
+//! | `j` | send much to nobody |
 //! | `e` | end the session |
-//! | `X` `H` `R` | poison: see `workers` |
+//! | `X` `H` `R` `W` | poison: see `workers` |
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -277,6 +278,7 @@ impl Program {
             Some(b'y') => {
                 commands.extend((0..16).map(|_| send(LegName::CALLER, 'y', seq, 48)));
             }
+            Some(b'j') => commands.extend((0..80).map(|_| send("ghost", 'j', seq, 8))),
             Some(b'e') => commands.push(Command::EndSession {
                 reason: "the caller asked for it".to_owned(),
                 hand_back: seq.is_multiple_of(2),

@@ -16,6 +16,9 @@ use crate::{
     world::{World, ms},
 };
 
+/// What weak poison kills before it does no more harm.
+const WEAK_KILLS: u32 = 2;
+
 /// A worker process. All times are simulated microseconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Worker {
@@ -197,6 +200,7 @@ impl World {
         }
         let most = self.rng.range(1, 6);
         let within_gap = self.rng.percent(25);
+        let call = self.streams[stream].call;
         let Some(agent) = &mut self.streams[stream].agent else {
             return;
         };
@@ -209,6 +213,10 @@ impl World {
             && let Some(input) = agent.inbox.front()
         {
             poison = poison_in(&input.kind);
+            if poison == Some(Poison::Weak) && self.calls[call].poison_kills >= WEAK_KILLS {
+                poison = None;
+                self.poison_live.take_if(|live| *live == call);
+            }
             if poison.is_some() {
                 break;
             }
@@ -269,8 +277,14 @@ impl World {
         let worker = self.streams[stream].worker;
         self.note(|| format!("poison reaches w{worker}"));
         match kind {
-            Poison::Crash => {
-                self.coverage.mark(Mark::PoisonCrash);
+            Poison::Crash | Poison::Weak => {
+                let call = self.streams[stream].call;
+                self.calls[call].poison_kills += 1;
+                self.coverage.mark(if kind == Poison::Weak {
+                    Mark::PoisonWeak
+                } else {
+                    Mark::PoisonCrash
+                });
                 let version = self.workers[worker].version;
                 let status = "panicked".to_owned();
                 self.kill(worker, &Loss::Failed { status });
@@ -364,6 +378,7 @@ fn poison_of(payload: &Payload) -> Option<Poison> {
         Some(b'X') => Some(Poison::Crash),
         Some(b'H') => Some(Poison::Hang),
         Some(b'R') => Some(Poison::Rule),
+        Some(b'W') => Some(Poison::Weak),
         _ => None,
     }
 }

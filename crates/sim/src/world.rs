@@ -65,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) over: bool,
     pub(crate) farewell_said: bool,
     pub(crate) poisoned_at: Option<u64>,
+    /// Workers that its poison has killed.
+    pub(crate) poison_kills: u32,
     /// Something waits until the engine hears again.
     pub(crate) is_blocked: bool,
     /// The earliest planned `Wake`.
@@ -178,6 +180,7 @@ impl World {
             over: false,
             farewell_said: false,
             poisoned_at: None,
+            poison_kills: 0,
             is_blocked: false,
             wake_at: u64::MAX,
             restless: (0, 0),

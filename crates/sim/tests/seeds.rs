@@ -156,7 +156,10 @@ const PLANTED: &[(Bug, &[&str])] = &[
         ],
     ),
     (Bug::EndSaidTwice, &["Finished is the last word"]),
-    (Bug::EndNeverSaid, &["every session ends"]),
+    (
+        Bug::EndNeverSaid,
+        &["every session ends", "the view is true: link, strikes, end"],
+    ),
 ];
 
 #[test]

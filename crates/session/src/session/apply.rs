@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName, LegRef,
-    LegState, Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal,
+    Attributes, Command, Commit, DropReason, Dropped, EndReason, Incarnation, InputKind, LegName,
+    LegRef, LegState, Output, Payload, Report, Session, Time, legs::Phase, refusal::Refusal,
     timers::Timers,
 };
 
@@ -122,7 +122,7 @@ impl Session {
         self.advance(now, &commit, out);
         let mut dropped = Vec::new();
         for (index, command) in (0u32..).zip(commit.commands) {
-            if let Err((command, leg, reason)) = self.perform(now, command, out) {
+            if let Err((leg, reason)) = self.perform(now, &command, out) {
                 self.account.commands_dropped += 1;
                 out.push(Output::Report(Report::CommandDropped {
                     what: Box::new(command),
@@ -188,102 +188,61 @@ impl Session {
         }
     }
 
-    /// Does one command, or says why the world no longer allows it.
+    /// Does one command, or says which leg it was for and why the world no longer allows it.
     fn perform(
         &mut self,
         now: Time,
-        command: Command,
+        command: &Command,
         out: &mut Vec<Output>,
-    ) -> Result<(), (Command, LegRef, DropReason)> {
+    ) -> Result<(), (LegRef, DropReason)> {
         match command {
             Command::Send {
                 leg,
                 incarnation,
                 payload,
             } => self
-                .send(now, &leg, incarnation, &payload, out)
-                .map_err(|reason| {
-                    let at = named(&leg, incarnation);
-                    let command = Command::Send {
-                        leg,
-                        incarnation,
-                        payload,
-                    };
-                    (command, at, reason)
-                }),
+                .send(now, leg, *incarnation, payload, out)
+                .map_err(|why| (named(leg, *incarnation), why))?,
             Command::OpenLeg {
                 leg,
                 upstream,
                 attributes,
-            } => match self.may_open(&leg, &upstream) {
-                Ok(()) => {
-                    let leg = self.legs.add(&leg, Phase::Connecting, attributes.clone());
-                    self.committed_legs
-                        .add(&leg, LegState::Connecting, attributes.clone());
-                    out.push(Output::OpenLeg {
-                        leg,
-                        upstream,
-                        attributes,
-                    });
-                    Ok(())
-                }
-                Err(reason) => {
-                    let at = named(&leg, None);
-                    let command = Command::OpenLeg {
-                        leg,
-                        upstream,
-                        attributes,
-                    };
-                    Err((command, at, reason))
-                }
-            },
+            } => self
+                .open_leg(leg, upstream, attributes, out)
+                .map_err(|why| (named(leg, None), why))?,
             Command::CloseLeg {
                 leg,
                 incarnation,
                 code,
                 reason,
-            } => match self.legs.resolve(&leg, incarnation) {
-                Ok(present) => {
-                    let at = named(&leg, Some(present.incarnation));
-                    let reason = cut(&reason, CLOSE_REASON_MAX);
-                    self.committed_legs.close(&at);
-                    self.close_leg(now, &at, code, reason, out);
-                    Ok(())
-                }
-                Err(why) => {
-                    let at = named(&leg, incarnation);
-                    let command = Command::CloseLeg {
-                        leg,
-                        incarnation,
-                        code,
-                        reason,
-                    };
-                    Err((command, at, why))
-                }
-            },
+            } => {
+                let present = self.legs.resolve(leg, *incarnation);
+                let present = present.map_err(|why| (named(leg, *incarnation), why))?;
+                let at = named(leg, Some(present.incarnation));
+                self.committed_legs.close(&at);
+                self.close_leg(now, &at, *code, cut(reason, CLOSE_REASON_MAX), out);
+            }
             Command::SetTimer { name, after, tag } => {
-                self.log.mark_stale(&name);
+                self.log.mark_stale(name);
                 if matches!(self.life, Life::Running) {
-                    self.timers.set(name, now, after, tag);
+                    self.timers.set(name.clone(), now, *after, *tag);
                 }
-                Ok(())
             }
             Command::CancelTimer { name } => {
-                self.log.mark_stale(&name);
-                self.timers.cancel(&name);
-                Ok(())
+                self.log.mark_stale(name);
+                self.timers.cancel(name);
             }
             Command::EndSession { reason, hand_back } => {
-                let end = if hand_back {
+                let end = if *hand_back {
                     EndReason::HandedBack
                 } else {
                     EndReason::Worker
                 };
                 self.committed_legs.close_all();
-                self.begin_end(now, end, reason, out);
-                Ok(())
+                self.begin_end(now, end, reason.clone(), out);
             }
         }
+        Ok(())
     }
 
     fn send(
@@ -310,14 +269,29 @@ impl Session {
         Ok(())
     }
 
-    fn may_open(&self, leg: &LegName, upstream: &str) -> Result<(), DropReason> {
+    fn open_leg(
+        &mut self,
+        name: &LegName,
+        upstream: &str,
+        attributes: &Attributes,
+        out: &mut Vec<Output>,
+    ) -> Result<(), DropReason> {
         if !matches!(self.life, Life::Running) {
             return Err(DropReason::Ending);
         }
         if !self.upstreams.contains(upstream) {
             return Err(DropReason::UnknownUpstream);
         }
-        self.legs.may_open(leg, &self.limits)
+        self.legs.may_open(name, &self.limits)?;
+        let leg = self.legs.add(name, Phase::Connecting, attributes.clone());
+        self.committed_legs
+            .add(&leg, LegState::Connecting, attributes.clone());
+        out.push(Output::OpenLeg {
+            leg,
+            upstream: upstream.to_owned(),
+            attributes: attributes.clone(),
+        });
+        Ok(())
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EndReason, HangupCause, InputKind, Output, Report, Seq, Session, Time, link::Link};
+use crate::{
+    EndReason, Fault, HangupCause, InputKind, Output, Report, Seq, Session, Time, link::Link,
+};
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Life {
@@ -16,6 +18,7 @@ pub(super) enum Life {
     /// Legs are being closed, each within its own bound.
     Closing {
         reason: EndReason,
+        fault: Fault,
         detail: String,
     },
     /// `SessionEnded` is in the log, at `last`.
@@ -68,15 +71,31 @@ impl Session {
         detail: String,
         out: &mut Vec<Output>,
     ) {
+        self.begin_end_by(now, reason, reason.fault(), detail, out);
+    }
+
+    /// As `begin_end`, where it is not the usual fault.
+    pub(super) fn begin_end_by(
+        &mut self,
+        now: Time,
+        reason: EndReason,
+        fault: Fault,
+        detail: String,
+        out: &mut Vec<Output>,
+    ) {
         if self.life != Life::Running {
             return;
         }
         out.push(Output::Report(Report::Ending {
             reason,
             detail: detail.clone(),
-            fault: reason.fault(),
+            fault,
         }));
-        self.life = Life::Closing { reason, detail };
+        self.life = Life::Closing {
+            reason,
+            fault,
+            detail,
+        };
         self.timers.clear();
         let (code, text) = close_code(reason);
         let legs: Vec<_> = self.legs.iter().map(|(leg, _)| leg).collect();
@@ -96,17 +115,21 @@ impl Session {
 
     /// Looks at what the end waits for.
     pub(super) fn check_end(&mut self, now: Time) {
-        if let Life::Closing { reason, detail } = &self.life
+        if let Life::Closing {
+            reason,
+            fault,
+            detail,
+        } = &self.life
             && self.legs.is_empty()
         {
             let (reason, detail) = (*reason, detail.clone());
             let kind = InputKind::SessionEnded {
                 reason,
                 detail: detail.clone(),
-                fault: reason.fault(),
+                fault: *fault,
             };
             // The log takes its last input whatever its limits say.
-            let last = self.log.append(now, kind, None);
+            let last = self.log.append(&self.limits, now, kind, None);
             let deadline = now + self.limits.end_timeout;
             self.life = Life::Ended {
                 reason,

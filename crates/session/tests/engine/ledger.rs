@@ -324,6 +324,10 @@ impl Ledger {
         assert_eq!(self.committed + self.end_lost, self.slots.len() as u64);
     }
 
+    fn weight(&self, bytes: u64) -> u64 {
+        bytes.min(self.limits.log_bytes.div_ceil(2))
+    }
+
     fn check_reason(&self, now: Time, reason: EndReason) {
         match reason {
             EndReason::Poisoned => {

@@ -1,8 +1,8 @@
 //! The log at its limits: what is dropped, what is said of it, and what counts as loss.
 
-use holdline_session::{Class, EndReason, InputKind, Output, Report, Seq};
+use holdline_session::{Class, EndReason, Event, Fault, Frame, InputKind, Output, Report, Seq};
 
-use super::rig::{Rig, as_gap, model, ms};
+use super::rig::{Rig, as_gap, caller, model, ms, send, text};
 
 /// No worker, and a log that takes four frames.
 fn starved() -> (Rig, holdline_session::Epoch) {
@@ -198,10 +198,73 @@ fn one_huge_frame_enters_an_empty_log_and_the_callers_voice_goes_on() {
 }
 
 #[test]
+fn control_frames_after_a_huge_one_have_half_of_the_log() {
+    let (mut rig, epoch) = Rig::bridged(|limits| limits.log_bytes = 100);
+    rig.lose(epoch);
+    rig.frame(model(), Class::Control, &"x".repeat(1_000));
+    for _ in 0..4 {
+        rig.control(&"y".repeat(12));
+    }
+    rig.media("v");
+    rig.frame(model(), Class::Control, &"x".repeat(1_000));
+    assert_eq!(rig.take().ending(), None, "the newest always enters");
+    assert_eq!(rig.view().log_bytes, 2_049);
+    rig.control("one too many");
+    let outs = rig.take();
+    assert_eq!(outs.media_dropped(), [8], "media goes first");
+    assert_eq!(outs.ending(), Some(EndReason::LogOverflow));
+}
+
+/// Why and by whose fault the session ends.
+fn blamed(outs: &super::rig::Outs) -> Option<(EndReason, Fault)> {
+    outs.reports().find_map(|report| match report {
+        Report::Ending { reason, fault, .. } => Some((*reason, *fault)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_log_full_of_commands_that_could_not_be_done_is_the_workers_fault() {
+    let (mut rig, epoch) = Rig::running(|limits| limits.log_frames = 9);
+    for _ in 0..4 {
+        rig.control("mark");
+    }
+    rig.commit_with(epoch, 1, vec![send("ghost", "boo"); 5]);
+    assert_eq!(rig.take().ending(), None, "four and five");
+    let mut other = rig.session.clone();
+    rig.commit_with(epoch, 1, vec![send("ghost", "boo")]);
+    let outs = rig.take();
+    assert_eq!(blamed(&outs), Some((EndReason::LogOverflow, Fault::Worker)));
+    rig.closed(caller(), Fault::None);
+    assert!(rig.take().kinds(epoch).iter().any(|kind| matches!(
+        kind,
+        InputKind::SessionEnded {
+            fault: Fault::Worker,
+            ..
+        }
+    )));
+    // One more of the caller's own tips it as well, and is not to blame.
+    let mut out = Vec::new();
+    let payload = text("mark");
+    let frame = Frame {
+        class: Class::Control,
+        payload,
+    };
+    let leg = caller();
+    other.handle(rig.now, Event::Frame { leg, frame }, &mut out);
+    let blame = blamed(&super::rig::Outs(out));
+    assert_eq!(
+        blame,
+        Some((EndReason::LogOverflow, Fault::Peer)),
+        "five of ten"
+    );
+}
+
+#[test]
 fn outbound_legs_are_left_unread_while_the_log_is_deep_and_the_caller_never() {
     let (mut rig, epoch) = Rig::bridged(|limits| limits.log_bytes = 100);
     rig.lose(epoch);
-    let (caller_leg, model_leg) = (super::rig::caller().name, model().name);
+    let (caller_leg, model_leg) = (caller().name, model().name);
     rig.media(&"x".repeat(49));
     assert!(rig.session.reads(&model_leg));
     rig.media("x");
@@ -227,7 +290,7 @@ fn model_media_is_never_dropped() {
 fn very_long_playing_times_are_counted_and_split_without_overflow() {
     let (mut rig, next) = starved();
     for _ in 0..40 {
-        rig.frame(super::rig::caller(), Class::Media { ms: u32::MAX }, "x");
+        rig.frame(caller(), Class::Media { ms: u32::MAX }, "x");
     }
     accept(&mut rig, next);
     rig.take();

@@ -1,6 +1,8 @@
 //! What comes into the log, and what the log drops.
 
-use holdline_session::{InputKind, Notice, Output, Report, Time};
+use std::collections::BTreeMap;
+
+use holdline_session::{Fault, InputKind, Notice, Output, Report, Time};
 
 use super::{Check, Known, Model, Slot, ensure};
 use crate::shell::Shell;
@@ -26,7 +28,7 @@ impl Model {
         let crammed = self.ending.is_some()
             && count > 0
             && (self.kept_frames() + count >= self.limits.log_frames as usize
-                || self.kept_bytes() >= self.limits.log_bytes);
+                || self.kept_weight() >= self.limits.log_bytes);
         let least = if crammed { 0 } else { count };
         if crammed && first.is_some_and(|first| !first.is_frame) {
             group.extend(first.take().map(|first| first.known));
@@ -99,15 +101,52 @@ impl Model {
         }
     }
 
-    /// Only a log without any media to drop overflows.
-    pub(super) fn has_overflowed(&self) -> Check {
+    /// Only a log without any media to drop overflows, by the fault of whom most of it is.
+    pub(super) fn has_overflowed(&self, out: &[Output]) -> Check {
         let media = |slot: &Slot| slot.is_media && !slot.is_dropped;
         ensure!(
             !self.kept().iter().any(media),
             "media goes before control frames",
             "the log overflowed and holds media"
         );
+        let fault = out.iter().find_map(|output| match output {
+            Output::Report(Report::Ending { fault, .. }) => Some(*fault),
+            _ => None,
+        });
+        let frames = self.kept_frames() - usize::from(self.is_closed);
+        let (least, most) = self.results();
+        let right = match fault {
+            Some(Fault::Worker) => most * 2 > frames,
+            Some(Fault::Peer) => least * 2 <= frames,
+            _ => false,
+        };
+        ensure!(
+            right,
+            "an overflow is the fault of whom most of the log is",
+            "{fault:?}, with {least} to {most} results among {frames}"
+        );
         Ok(())
+    }
+
+    /// How many kept inputs say that a command could not be done. Of those that were not delivered
+    /// yet it is only known what they may be.
+    fn results(&self) -> (usize, usize) {
+        let is_result = |known: &Known| known.is_result;
+        let told = self.kept().iter().filter_map(|slot| slot.known.as_ref());
+        let told = told.filter(|known| known.is_result).count();
+        let mut open: BTreeMap<usize, usize> = BTreeMap::new();
+        for slot in self.kept().iter().filter(|slot| slot.known.is_none()) {
+            *open.entry(slot.group).or_default() += 1;
+        }
+        let (mut least, mut most) = (told, told);
+        for (group, count) in open {
+            let members = self.groups.get(group).map_or(&[][..], Vec::as_slice);
+            let results = members.iter().filter(|known| is_result(known)).count();
+            let others = members.len() - results;
+            most += results.min(count);
+            least += count.saturating_sub(others).min(results);
+        }
+        (least, most)
     }
 
     /// The log keeps its bounds, save by its newest input; control frames alone end the session.
@@ -120,11 +159,12 @@ impl Model {
         if self.kept().len() <= most.min(16) {
             return Ok(());
         }
-        let (frames, bytes) = (self.kept_frames(), self.kept_bytes());
+        let (frames, weight) = (self.kept_frames(), self.kept_weight());
+        let newest = self.weight(newest.bytes);
         ensure!(
-            frames <= most && bytes <= self.limits.log_bytes + newest.bytes,
+            frames <= most && weight <= self.limits.log_bytes + newest,
             "the log is bounded",
-            "{frames} frames of {bytes} bytes"
+            "{frames} frames that count for {weight} bytes"
         );
         Ok(())
     }
@@ -152,7 +192,8 @@ impl Model {
                 + self.step.must.len()
                 + commands.map_or(0, |commit| commit.commands.len());
             let full = self.kept_frames() + coming.max(1) >= self.limits.log_frames as usize;
-            let heavy = self.kept_bytes() + gap.size.bytes >= self.limits.log_bytes;
+            let weight = self.weight(gap.size.bytes);
+            let heavy = self.kept_weight() + weight >= self.limits.log_bytes;
             let old = now.since(slot.at) > self.limits.log_age;
             ensure!(
                 full || heavy || old,

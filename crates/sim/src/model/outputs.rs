@@ -1,7 +1,7 @@
 //! What comes out of one step, in its order.
 
 use holdline_session::{
-    AttachReason, DropReason, EndReason, Gap, HangupCause, MoveReason, Output, Report, Time,
+    AttachReason, DropReason, EndReason, Fault, Gap, HangupCause, MoveReason, Output, Report, Time,
 };
 
 use super::{Check, Link, Model, ensure};
@@ -248,8 +248,8 @@ impl Model {
                 coverage.mark(Mark::MediaLost);
                 self.loses_media(gap)?;
             }
-            Report::Ending { reason, .. } => {
-                coverage.mark(end_mark(*reason));
+            Report::Ending { reason, fault, .. } => {
+                coverage.mark(end_mark(*reason, *fault));
                 ensure!(
                     *reason != EndReason::Poisoned || self.step.poisoned,
                     "only a call at its poison limit is poisoned",
@@ -391,7 +391,7 @@ fn loss_mark(kind: &str) -> Mark {
     }
 }
 
-fn end_mark(reason: EndReason) -> Mark {
+fn end_mark(reason: EndReason, fault: Fault) -> Mark {
     match reason {
         EndReason::CallerHungUp => Mark::EndHungUp,
         EndReason::CallerLost => Mark::EndLostCaller,
@@ -399,6 +399,7 @@ fn end_mark(reason: EndReason) -> Mark {
         EndReason::HandedBack => Mark::EndHandedBack,
         EndReason::GaveUp => Mark::EndGaveUp,
         EndReason::Poisoned => Mark::EndPoisoned,
+        EndReason::LogOverflow if fault == Fault::Worker => Mark::EndResults,
         EndReason::LogOverflow => Mark::EndOverflow,
         EndReason::EdgeDeadline => Mark::EndDeadline,
         EndReason::Operator => Mark::EndOperator,

@@ -62,10 +62,8 @@ impl Model {
                         told.state = LegState::Awaited;
                     }
                 }
-                InputKind::LegClosed { leg, .. } => {
-                    if self.told_leg(&leg).is_some() {
-                        self.told.remove(leg.name.as_str());
-                    }
+                InputKind::LegClosed { leg, .. } if self.told_leg(&leg).is_some() => {
+                    self.told.remove(leg.name.as_str());
                 }
                 InputKind::LegReplaced {
                     name,

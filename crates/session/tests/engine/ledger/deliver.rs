@@ -28,7 +28,7 @@ impl Ledger {
         // A log that is full of control frames while the session already ends takes no more.
         let crammed = self.ending.is_some()
             && (kept + count >= self.limits.log_frames as usize
-                || self.bytes() >= self.limits.log_bytes);
+                || self.kept_weight() >= self.limits.log_bytes);
         let mut group = std::mem::take(&mut self.step.must);
         let mut least = count;
         let mut known = first;
@@ -94,7 +94,8 @@ impl Ledger {
             let kept = kept.iter().filter(|slot| !slot.is_dropped).count();
             let coming = usize::try_from(session.view(now).last.0).unwrap() - self.slots.len();
             let full = kept + coming.max(1) >= self.limits.log_frames as usize;
-            let heavy = self.bytes() + gap.size.bytes >= self.limits.log_bytes;
+            let weight = self.weight(gap.size.bytes);
+            let heavy = self.kept_weight() + weight >= self.limits.log_bytes;
             let slot = &self.slots[index];
             let old = now.since(slot.at) > self.limits.log_age;
             assert!(full || heavy || old, "dropped without need");
@@ -323,9 +324,10 @@ impl Ledger {
         slot.kind = Some(input.kind.clone());
     }
 
-    fn bytes(&self) -> u64 {
+    /// What the log holds, where no frame counts for more than half of it.
+    fn kept_weight(&self) -> u64 {
         let kept = &self.slots[usize::try_from(self.committed).unwrap()..];
-        kept.iter().map(Slot::bytes).sum()
+        kept.iter().map(|slot| self.weight(slot.bytes())).sum()
     }
 }
 
