@@ -121,6 +121,7 @@ pub struct Attach {
     pub more_state: bool,
     #[prost(uint32, tag = "4")]
     pub state_schema: u32,
+    /// The legs as of that commit, too: the inputs to come tell what became of them since.
     #[prost(message, repeated, tag = "5")]
     pub legs: ::prost::alloc::vec::Vec<Leg>,
     #[prost(message, repeated, tag = "6")]

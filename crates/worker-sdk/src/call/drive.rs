@@ -29,10 +29,7 @@ impl Call {
     /// `None`: nothing, since a fire is outdated or the edge speaks of what this SDK does not know.
     pub(crate) fn observe(&mut self, kind: Option<Kind>) -> Option<Input> {
         Some(match kind? {
-            Kind::Frame(frame) => {
-                self.legs.heard(&frame);
-                Input::Frame(Frame::from_wire(frame)?)
-            }
+            Kind::Frame(frame) => Input::Frame(Frame::from_wire(frame)?),
             Kind::LegOpened(opened) => {
                 self.legs.opened(&opened);
                 Input::LegOpened(opened.into())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdline_wire::v1;
 
-use crate::{Attributes, CALLER, Leg, LegState};
+use crate::{Attributes, Leg, LegState};
 
 /// Legs that are not closed, by name.
 pub(crate) struct Legs(BTreeMap<String, Leg>);
@@ -37,18 +37,6 @@ impl Legs {
         let there = self.get(name);
         if there.is_none_or(|leg| leg.state == LegState::Closing) {
             self.insert(name, 0, LegState::Connecting, attributes);
-        }
-    }
-
-    /// A frame was read from an opening.
-    ///
-    /// An attachment tells of the caller's present socket, while inputs that come again may be from
-    /// before it took over: what answers them is not meant for it.
-    pub(super) fn heard(&mut self, frame: &v1::Frame) {
-        if let Some(leg) = self.0.get_mut(&frame.leg)
-            && leg.name == CALLER
-        {
-            leg.incarnation = leg.incarnation.min(frame.incarnation);
         }
     }
 

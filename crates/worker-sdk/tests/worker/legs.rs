@@ -79,7 +79,7 @@ async fn what_is_sent_after_an_opening_was_asked_for_is_not_for_the_one_that_clo
 async fn answers_to_a_caller_who_has_moved_on_are_not_for_their_new_socket() {
     let served = Served::start(Script::new()).await;
     let mut attach = fresh();
-    attach.legs = vec![leg("caller", 2)];
+    attach.legs = vec![leg("caller", 1)];
     let mut stream = served.attach(attach).await;
 
     stream.inputs(vec![frame(1, "say before")]).await;
