@@ -59,7 +59,7 @@ pub(super) fn admit<B: Body>(
     let permit = gate.admit(token.as_ref()).map_err(Refused::Gate)?;
     Ok(Admitted {
         route: Arc::clone(route),
-        path: route::shown(&runtime.routes, path).to_owned(),
+        path: route::shown(&runtime.routes, path).into_owned(),
         token,
         permit,
         place,
