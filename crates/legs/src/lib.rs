@@ -14,6 +14,8 @@
 
 mod dial;
 mod errors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod identify;
 mod inbound;

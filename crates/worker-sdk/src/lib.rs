@@ -62,6 +62,8 @@
 mod attachment;
 mod call;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod input;
 mod job;
 mod leg;

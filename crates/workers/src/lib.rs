@@ -14,6 +14,8 @@ mod convert;
 mod describe;
 mod discovery;
 mod drain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod link;
 mod loss;
