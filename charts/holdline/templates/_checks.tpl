@@ -1,0 +1,232 @@
+{{/* Values that contradict each other. All are told at once, each with what to do. */}}
+
+{{- define "holdline.checks" -}}
+{{- $complaints := list }}
+{{- range list "drain" "secrets" "callers" "config" "workers" "workload" "autoscaling" "sidecar" }}
+{{- range splitList "\n" (include (printf "holdline.checks.%s" .) $) }}
+{{- with trim . }}{{ $complaints = append $complaints . }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if $complaints }}
+{{- fail (printf "these values cannot work:\n- %s" (join "\n- " $complaints)) }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.drain" -}}
+{{- $drain := .Values.edge.drain }}
+{{- if gt (int $drain.lameDuckSeconds) (int $drain.deadlineSeconds) }}
+edge.drain.lameDuckSeconds ({{ int $drain.lameDuckSeconds }}) is longer than edge.drain.deadlineSeconds ({{ int $drain.deadlineSeconds }}): calls taken at its end would be cut at once. Raise the deadline.
+{{- end }}
+{{- if gt (int $drain.noticeSeconds) (int $drain.deadlineSeconds) }}
+edge.drain.noticeSeconds ({{ int $drain.noticeSeconds }}) is longer than edge.drain.deadlineSeconds ({{ int $drain.deadlineSeconds }}): workers cannot be told so early. Lower the notice.
+{{- end }}
+{{- $grace := include "holdline.drain.grace" . | int }}
+{{- $needed := include "holdline.drain.needed" . | int }}
+{{- if lt $grace $needed }}
+edge.terminationGracePeriodSeconds ({{ $grace }}) is shorter than what the drain takes ({{ $needed }}: before SIGTERM {{ include "holdline.drain.before" . }}, lame duck {{ int $drain.lameDuckSeconds }}, deadline {{ int $drain.deadlineSeconds }}, margin {{ int $drain.marginSeconds }}): the kubelet would kill live calls. Raise it, or leave it out.
+{{- end }}
+{{- if and (include "holdline.inWorker" .) (not (kindIs "invalid" .Values.worker.terminationGracePeriodSeconds)) }}
+worker.terminationGracePeriodSeconds is set, and with sidecar.in: worker the pod's patience is edge.terminationGracePeriodSeconds: set that, or leave both out.
+{{- else if .Values.worker.enabled }}
+{{- $grace := include "holdline.drain.workerGrace" . | int }}
+{{- $needed := include "holdline.drain.worker" . | int }}
+{{- if lt $grace $needed }}
+worker.terminationGracePeriodSeconds ({{ $grace }}) is shorter than worker.preStopSeconds + graceSeconds + marginSeconds ({{ $needed }}): workers would be killed before their calls have left. Raise it, or leave it out.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.secrets" -}}
+{{- $secrets := .Values.secrets }}
+{{- if and (not $secrets.existingSecret) (not $secrets.external.enabled) }}
+secrets.existingSecret is empty: make a Secret with the keys of secrets.keys and name it here, or set secrets.external.
+{{- end }}
+{{- if and $secrets.existingSecret $secrets.external.enabled }}
+secrets.existingSecret and secrets.external.enabled are both set: the Secret can come from one place only.
+{{- end }}
+{{- if $secrets.external.enabled }}
+{{- if not $secrets.external.store.name }}
+secrets.external.store.name is empty: name the SecretStore to read from.
+{{- end }}
+{{- range $name, $file := (include "holdline.secretFiles" . | fromYaml) }}
+{{- if not (index $secrets.external.remote $name).key }}
+secrets.external.remote.{{ $name }}.key is empty: say where the store has it.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.callers" -}}
+{{- $twilio := .Values.twilio }}
+{{- $webhook := $twilio.webhook }}
+{{- if not $twilio.enabled }}
+{{- if not .Values.edge.extraRoutes }}
+twilio.enabled is false and edge.extraRoutes is empty: nobody could call. Give one of them.
+{{- end }}
+{{- if or .Values.ingress.enabled .Values.gateway.enabled }}
+ingress and gateway take host and path from twilio.publicUrl: with twilio.enabled: false, write your own.
+{{- end }}
+{{- else if not (regexMatch "^wss://[^/{}]+/[^?#]*$" $twilio.publicUrl) }}
+twilio.publicUrl ({{ $twilio.publicUrl | quote }}) must be the URL of your TwiML's Stream, such as wss://voice.example.com/twilio/media: wss, a path, no query.
+{{- else if and $webhook.enabled (not (hasSuffix "/{token}" $twilio.publicUrl)) }}
+twilio.webhook.enabled needs a twilio.publicUrl that ends in /{token}, where the edge puts the proof that a stream belongs to its call.
+{{- else if and (not $webhook.enabled) (contains "{" $twilio.publicUrl) }}
+twilio.publicUrl ends in /{token}, which only the webhook fills in: set twilio.webhook.enabled, or leave it out.
+{{- end }}
+{{- if $webhook.enabled }}
+{{- if not (regexMatch "^https://[^/]+/[^?#]+$" $webhook.publicUrl) }}
+twilio.webhook.publicUrl ({{ $webhook.publicUrl | quote }}) must be an https URL with a path, as in Twilio's console.
+{{- end }}
+{{- if or (ne .Values.topology "edge") (gt (int .Values.edge.replicas) 1) (include "holdline.autoscaled" .) }}
+twilio.webhook.enabled needs exactly one edge (topology: edge, edge.replicas: 1, no autoscaling): only the edge that wrote a call's token knows it, and requests are spread over all edges.
+{{- end }}
+{{- if $twilio.trustStart }}
+twilio.trustStart and twilio.webhook.enabled are both set: the webhook's token is the proof. Set trustStart to false.
+{{- end }}
+{{- end }}
+{{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
+gateway.enabled is true and gateway.parentRefs is empty: no gateway would serve the route. Name one.
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.config" -}}
+{{- range $key, $instead := dict "listeners" "twilio, edge.listener and edge.extraRoutes" "workers" "discovery, pool and extraPools" "drain" "edge.drain" "admin" "edge.ports.admin and secrets.keys.adminToken" "kubernetes" "edge.podDeletionCost" }}
+{{- if hasKey $.Values.edge.config $key }}
+edge.config.{{ $key }} is the chart's to write, since ports, probes and grace follow from it: use {{ $instead }}.
+{{- end }}
+{{- end }}
+{{- if hasKey (.Values.edge.config.limits | default dict) "sessions" }}
+edge.config.limits.sessions is the chart's to write: use edge.maxSessions.
+{{- end }}
+{{- if not (or .Values.openai.enabled .Values.edge.config.upstreams .Values.edge.extraRoutes) }}
+openai.enabled is false, and neither edge.config.upstreams nor edge.extraRoutes says what calls are to be connected to.
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.workers" -}}
+{{- $discovery := .Values.discovery }}
+{{- $own := $discovery.service }}
+{{- range list "discovery" "tls" }}
+{{- if hasKey $.Values.pool . }}
+pool.{{ . }} is the chart's to write: use {{ ternary "workerTls" "discovery" (eq . "tls") }}.
+{{- end }}
+{{- end }}
+{{- if hasKey .Values.extraPools "default" }}
+extraPools.default is the chart's to write: use discovery and pool.
+{{- end }}
+{{- if eq $discovery.kind "static" }}
+{{- if not $discovery.addresses }}
+discovery.kind is static and discovery.addresses is empty: there would be no worker.
+{{- end }}
+{{- if .Values.worker.enabled }}
+discovery.kind is static and worker.enabled is true: pods have no fixed addresses. Use kubernetes or dns, or set worker.enabled to false.
+{{- end }}
+{{- else if $discovery.addresses }}
+discovery.addresses is only for discovery.kind: static. Empty it.
+{{- end }}
+{{- if and $own .Values.worker.enabled }}
+discovery.service ({{ $own }}) and worker.enabled are both set: the edge would never find the chart's workers. Set one of them.
+{{- end }}
+{{- if and $own .Values.worker.service.selector }}
+discovery.service ({{ $own }}) and worker.service.selector are both set: the edge uses one Service. Set one of them.
+{{- end }}
+{{- if and (not $own) $discovery.namespace (ne $discovery.namespace .Release.Namespace) }}
+discovery.namespace ({{ $discovery.namespace }}) is set without discovery.service: the chart's Service is in {{ .Release.Namespace }}. Name the Service.
+{{- end }}
+{{- if and (not .Values.worker.enabled) (not $own) (not .Values.worker.service.selector) (ne $discovery.kind "static") }}
+worker.enabled is false, and neither discovery.service names a Service nor worker.service.selector the pods of your workers: the edge would find none.
+{{- end }}
+{{- if and .Values.worker.enabled .Values.worker.service.selector }}
+worker.service.selector is for workers that you deploy: with worker.enabled the chart's own pods are selected. Empty it.
+{{- end }}
+{{- if and .Values.worker.enabled (not .Values.worker.image.repository) }}
+{{- if not .Values.worker.bridge.instructions }}
+worker.bridge.instructions is empty: the bridge needs them.
+{{- end }}
+{{- if or .Values.worker.command .Values.worker.args }}
+worker.command and worker.args are for an image of your own: name it in worker.image.repository.
+{{- end }}
+{{- end }}
+{{- $tls := .Values.workerTls }}
+{{- if $tls.enabled }}
+{{- if not $tls.edgeSecret }}
+workerTls.enabled is true and workerTls.edgeSecret is empty: name the Secret with the edge's certificate.
+{{- end }}
+{{- if and .Values.worker.enabled (not $tls.workerSecret) }}
+workerTls.enabled is true and workerTls.workerSecret is empty: name the Secret with the workers' certificate.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.workload" -}}
+{{- $edge := .Values.edge }}
+{{- if eq .Values.topology "edge" }}
+{{- $fewest := ternary .Values.autoscaling.minReplicas $edge.replicas (eq (include "holdline.autoscaled" .) "true") | int }}
+{{- $rolling := $edge.strategy.rollingUpdate | default dict }}
+{{- if and (eq $edge.kind "StatefulSet") (lt $fewest 2) }}
+edge.kind is StatefulSet with one edge: in each rollout nobody could call until its last call has ended. Use two, or a Deployment.
+{{- end }}
+{{- if and (eq $edge.kind "Deployment") (eq (toString $rolling.maxSurge) "0") (eq (toString $rolling.maxUnavailable) "0") }}
+edge.strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0: a rollout could never begin. Raise maxSurge.
+{{- end }}
+{{- $pdb := $edge.podDisruptionBudget }}
+{{- if $pdb.enabled }}
+{{- if not (kindIs "invalid" $pdb.minAvailable) }}
+{{- if not (kindIs "invalid" $pdb.maxUnavailable) }}
+edge.podDisruptionBudget has minAvailable and maxUnavailable: Kubernetes takes one. Leave one out.
+{{- end }}
+{{- if and (not (kindIs "string" $pdb.minAvailable)) (ge (int $pdb.minAvailable) $fewest) }}
+edge.podDisruptionBudget.minAvailable ({{ int $pdb.minAvailable }}) is not less than the number of edges ({{ $fewest }}): no node could ever be drained. Lower it.
+{{- end }}
+{{- else if eq (toString $pdb.maxUnavailable) "0" }}
+edge.podDisruptionBudget.maxUnavailable is 0: no node could ever be drained. Raise it.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq (int $edge.ports.callers) (int $edge.ports.admin) }}
+edge.ports.callers and edge.ports.admin are both {{ int $edge.ports.admin }}: give each its own.
+{{- end }}
+{{- if and $edge.podDeletionCost.enabled (eq .Values.topology "edge") (eq $edge.kind "StatefulSet") }}
+edge.podDeletionCost has no effect on a StatefulSet, which always takes away the highest ordinal. Set it to false.
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.autoscaling" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- if include "holdline.autoscaled" . }}
+{{- if and $scaling.hpa.enabled $scaling.keda.enabled }}
+autoscaling.hpa and autoscaling.keda are both enabled: they would fight. Enable one.
+{{- end }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+autoscaling.minReplicas ({{ int $scaling.minReplicas }}) is more than autoscaling.maxReplicas ({{ int $scaling.maxReplicas }}).
+{{- end }}
+{{- if ge (int $scaling.targetSessions) (int .Values.edge.maxSessions) }}
+autoscaling.targetSessions ({{ int $scaling.targetSessions }}) is not below edge.maxSessions ({{ int .Values.edge.maxSessions }}): full edges would refuse calls before another one starts. Lower it.
+{{- end }}
+{{- if and $scaling.keda.enabled (not $scaling.keda.serverAddress) }}
+autoscaling.keda.serverAddress is empty: KEDA must know where Prometheus is.
+{{- end }}
+{{- if and $scaling.scaleDown (eq .Values.topology "edge") (eq .Values.edge.kind "StatefulSet") }}
+autoscaling.scaleDown is set with edge.kind: StatefulSet, which takes away the highest ordinal however many calls it has. Set it to false, or use a Deployment.
+{{- else if and $scaling.scaleDown (not .Values.edge.podDeletionCost.enabled) }}
+autoscaling.scaleDown is set without edge.podDeletionCost.enabled: the edge with the most calls may be taken away. Enable it, or set scaleDown to false.
+{{- end }}
+{{- if and (eq .Values.topology "sidecar") (eq .Values.sidecar.in "app") }}
+autoscaling is enabled with sidecar.in: app, whose workload is not this chart's: scale it in its own chart.
+{{- end }}
+{{- if and (include "holdline.inWorker" .) .Values.worker.autoscaling.enabled }}
+autoscaling and worker.autoscaling are both enabled, and with sidecar.in: worker both scale the same pods. Enable one.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.sidecar" -}}
+{{- if eq .Values.topology "sidecar" }}
+{{- if and (eq .Values.sidecar.in "worker") (not .Values.worker.enabled) }}
+topology is sidecar with sidecar.in: worker, and worker.enabled is false: there is no pod to hold the edge. Enable it, or set sidecar.in to app and include the template in your chart.
+{{- end }}
+{{- if not .Values.sidecar.acknowledgeLingering }}
+topology: sidecar keeps pods until their calls have ended: with {{ int .Values.sidecar.deploysPerHour }} deploys in an hour, {{ include "holdline.drain.grace" . }} s of grace and {{ include "holdline.sidecar.replicas" . }} pods, up to {{ include "holdline.lingering" . }} pods are ending at any time. Set sidecar.acknowledgeLingering if the cluster has room for them, or use topology: edge.
+{{- end }}
+{{- end }}
+{{- end }}

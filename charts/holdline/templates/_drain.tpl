@@ -1,0 +1,61 @@
+{{/* How long pods may take to end. All in seconds. */}}
+
+{{/* From the edge's SIGTERM to its exit, at the latest. */}}
+{{- define "holdline.drain.edge" -}}
+{{- $drain := .Values.edge.drain }}
+{{- add $drain.lameDuckSeconds $drain.deadlineSeconds $drain.marginSeconds }}
+{{- end }}
+
+{{/* A worker's, from its pod's deletion. */}}
+{{- define "holdline.drain.worker" -}}
+{{- $worker := .Values.worker }}
+{{- add $worker.preStopSeconds $worker.graceSeconds $worker.marginSeconds }}
+{{- end }}
+
+{{/* What a sidecar waits for before its own SIGTERM comes: the pod's other containers. */}}
+{{- define "holdline.drain.before" -}}
+{{- if include "holdline.inWorker" . }}
+{{- include "holdline.drain.worker" . }}
+{{- else if eq .Values.topology "sidecar" }}
+{{- int .Values.sidecar.mainSeconds }}
+{{- else }}0{{ end }}
+{{- end }}
+
+{{/* What a pod with an edge needs. */}}
+{{- define "holdline.drain.needed" -}}
+{{- add (include "holdline.drain.before" . | int) (include "holdline.drain.edge" . | int) }}
+{{- end }}
+
+{{/* What it is given. */}}
+{{- define "holdline.drain.grace" -}}
+{{- $given := .Values.edge.terminationGracePeriodSeconds }}
+{{- if kindIs "invalid" $given }}
+{{- include "holdline.drain.needed" . }}
+{{- else }}
+{{- int $given }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.drain.workerGrace" -}}
+{{- $given := .Values.worker.terminationGracePeriodSeconds }}
+{{- if kindIs "invalid" $given }}
+{{- include "holdline.drain.worker" . }}
+{{- else }}
+{{- int $given }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.sidecar.replicas" -}}
+{{- if include "holdline.inWorker" . }}
+{{- ternary .Values.autoscaling.maxReplicas .Values.worker.replicas (eq (include "holdline.autoscaled" .) "true") | int }}
+{{- else }}
+{{- int .Values.sidecar.replicas }}
+{{- end }}
+{{- end }}
+
+{{/* Pods that are ending at any time, if calls use their whole grace: deploys in an hour, times hours
+of grace, times pods; rounded up. */}}
+{{- define "holdline.lingering" -}}
+{{- $podSeconds := mul .Values.sidecar.deploysPerHour (include "holdline.drain.grace" . | int) (include "holdline.sidecar.replicas" . | int) }}
+{{- div (add $podSeconds 3599) 3600 }}
+{{- end }}

@@ -1,0 +1,152 @@
+"""What the objects say, where a mistake would drop calls."""
+
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+import yaml
+
+from charts import CHART, cases, edge_config, notes, objects, one, pods, with_values
+
+CASES = cases()
+
+
+def pod_of(found, suffix):
+    return dict(pods(found))[suffix]
+
+
+def templates_of(values, chart=CHART):
+    return {workload: pod for workload, pod in pods(objects(values, chart)) if "Pod/" not in workload}
+
+
+class Drain(unittest.TestCase):
+    def test_a_pod_is_given_what_its_drain_takes(self):
+        for name, values in CASES.items():
+            found = objects(values)
+            drain = edge_config(found)["drain"]
+            takes = sum(int(drain[it].rstrip("s")) for it in ("lame_duck", "deadline"))
+            for workload, pod in pods(found):
+                if "holdline-edge" in pod["metadata"]["labels"]:
+                    grace = pod["spec"]["terminationGracePeriodSeconds"]
+                    self.assertGreaterEqual(grace, takes + 10, f"{name} {workload}")
+
+    def test_in_a_shared_pod_the_worker_ends_first(self):
+        pod = pod_of(objects(CASES["sidecar-worker"]), "Deployment/demo-holdline-worker")
+        # 5 before SIGTERM, 30 of grace, 10 of margin; then 15 + 1800 + 30 of the edge's drain.
+        self.assertEqual(pod["spec"]["terminationGracePeriodSeconds"], 1890)
+
+    def test_notes_do_the_sum(self):
+        text = notes(CASES["sidecar-worker"])
+        self.assertIn("= 1890 s    needed; terminationGracePeriodSeconds is 1890", text)
+        self.assertIn("10 deploys/h x 1890 s / 3600 x 3 pods = 16 pods", text)
+        self.assertIn("= 7290 s    needed; terminationGracePeriodSeconds is 7500", notes(CASES["webhook"]))
+
+    def test_workers_are_told_before_they_are_killed(self):
+        for name, values in CASES.items():
+            for workload, pod in pods(objects(values)):
+                for container in pod["spec"]["containers"]:
+                    env = {it["name"]: it.get("value") for it in container.get("env", [])}
+                    if "HOLDLINE_WORKER_GRACE" in env:
+                        grace = int(env["HOLDLINE_WORKER_GRACE"].rstrip("s"))
+                        self.assertGreater(pod["spec"]["terminationGracePeriodSeconds"], grace, name)
+
+    def test_draining_edges_are_still_scraped(self):
+        found = objects(CASES["statefulset"])
+        service = one(found, "Service", "-admin")
+        self.assertTrue(service["spec"]["publishNotReadyAddresses"])
+        monitor = one(found, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+        self.assertLessEqual(monitor.items(), service["metadata"]["labels"].items())
+        # ... but get no new callers.
+        self.assertNotIn("publishNotReadyAddresses", one(found, "Service", "line")["spec"])
+
+
+class Rollouts(unittest.TestCase):
+    """What restarts whom."""
+
+    def test_pools_change_without_a_restart_of_the_edges(self):
+        before = templates_of(CASES["default"])
+        changed = with_values(CASES["default"], **{"pool": {"handoffs_per_second": 5}})
+        self.assertEqual(before, templates_of(changed))
+        self.assertIn("handoffs_per_second: 5", yaml.safe_dump(edge_config(objects(changed))))
+
+    def test_other_configuration_rolls_the_edges_alone(self):
+        before = templates_of(CASES["default"])
+        after = templates_of(with_values(CASES["default"], **{"edge.config": {"log": {"level": "debug"}}}))
+        self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-edge"})
+
+    def test_a_bridges_file_rolls_the_workers_alone(self):
+        before = templates_of(CASES["default"])
+        after = templates_of(with_values(CASES["default"], **{"worker.bridge.instructions": "Be brief."}))
+        self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-worker"})
+
+    def test_the_chart_s_version_rolls_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            newer = shutil.copytree(CHART, Path(folder) / "holdline")
+            chart = newer / "Chart.yaml"
+            chart.write_text(chart.read_text().replace("\nversion: ", "\nversion: 9"))
+            for name, values in CASES.items():
+                self.assertEqual(templates_of(values), templates_of(values, newer), name)
+
+    def test_every_release_of_a_worker_has_its_own_version(self):
+        versions = set()
+        for instructions in ("Be brief.", "Be long."):
+            values = with_values(CASES["default"], **{"worker.bridge.instructions": instructions})
+            pod = pod_of(objects(values), "Deployment/demo-holdline-worker")
+            version = pod["metadata"]["labels"]["app.kubernetes.io/version"]
+            env = {it["name"]: it["value"] for it in pod["spec"]["containers"][0]["env"]}
+            self.assertEqual(env["HOLDLINE_WORKER_VERSION"], version)
+            versions.add(version)
+        self.assertEqual(len(versions), 2)
+
+    def test_edges_surge(self):
+        rolling = one(objects(CASES["default"]), "Deployment", "-edge")["spec"]["strategy"]["rollingUpdate"]
+        self.assertEqual(rolling, {"maxSurge": 1, "maxUnavailable": 0})
+
+    def changed(self, before, after):
+        self.assertEqual(set(before), set(after))
+        return {workload for workload in before if before[workload] != after[workload]}
+
+
+class Rights(unittest.TestCase):
+    def test_no_right_is_given_that_is_not_used(self):
+        for name in ("dns", "raw", "webhook"):
+            found = objects(CASES[name])
+            self.assertEqual([it for it in found if it["kind"] in ("Role", "RoleBinding")], [], name)
+            for workload, pod in pods(found):
+                self.assertFalse(pod["spec"]["automountServiceAccountToken"], f"{name} {workload}")
+
+    def test_roles_are_of_the_namespaces_that_pools_name(self):
+        roles = [it for it in objects(CASES["own-workers"]) if it["kind"] == "Role"]
+        self.assertEqual({it["metadata"]["namespace"] for it in roles}, {"voice", "sales"})
+        for rule in (rule for role in roles for rule in role["rules"]):
+            reads = ["get"] if rule["resources"] == ["services"] else ["list", "watch"]
+            self.assertEqual(rule["verbs"], reads)
+        sales = next(it for it in roles if it["metadata"]["namespace"] == "sales")
+        self.assertIn(["agents"], [it.get("resourceNames") for it in sales["rules"]])
+
+    def test_pod_metadata_can_be_left_out(self):
+        role = one(objects(with_values(CASES["default"], **{"rbac.podMetadata": False})), "Role")
+        self.assertEqual([it["resources"] for it in role["rules"]], [["endpointslices"]])
+
+    def test_only_the_deletion_cost_needs_to_patch(self):
+        for name, values in CASES.items():
+            verbs = {verb for it in objects(values) if it["kind"] == "Role" for rule in it["rules"] for verb in rule["verbs"]}
+            self.assertEqual("patch" in verbs, name == "hpa", name)
+
+    def test_workers_let_in_edges_alone(self):
+        policy = one(objects(CASES["default"]), "NetworkPolicy", "-worker")
+        (rule,) = policy["spec"]["ingress"]
+        self.assertEqual(rule["from"], [{"podSelector": {"matchLabels": {"holdline-edge": "demo-holdline"}}}])
+
+    def test_no_secret_is_in_the_environment_or_a_config_map(self):
+        for name, values in CASES.items():
+            for it in objects(values):
+                self.assertNotIn(it["kind"], ("Secret",), name)
+            for workload, pod in pods(objects(values)):
+                for container in pod["spec"]["containers"]:
+                    self.assertNotIn("envFrom", container, f"{name} {workload}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,153 @@
+"""Values that cannot work are refused before anything is installed, in words."""
+
+import re
+import unittest
+
+import helm_python as helm
+
+from charts import CHART, cases, templates, with_values
+
+DEFAULT = cases()["default"]
+SIDECAR = cases()["sidecar-worker"]
+APP = cases()["sidecar-app"]
+STATEFUL = cases()["statefulset"]
+WEBHOOK = cases()["webhook"]
+RAW = cases()["raw"]
+HPA = cases()["hpa"]
+
+# (what is tried, the sentence's beginning, values, changes)
+CONTRADICTIONS = [
+    ("grace shorter than the drain", "edge.terminationGracePeriodSeconds (3600) is shorter than what the drain takes (3645",
+     DEFAULT, {"edge.terminationGracePeriodSeconds": 3600}),
+    ("the same in a sidecar, after the worker", "edge.terminationGracePeriodSeconds (1875) is shorter than what the drain takes (1890",
+     SIDECAR, {"edge.terminationGracePeriodSeconds": 1875}),
+    ("the same beside an app", "edge.terminationGracePeriodSeconds (3645) is shorter than what the drain takes (3675",
+     APP, {"edge.terminationGracePeriodSeconds": 3645}),
+    ("lame duck longer than the deadline", "edge.drain.lameDuckSeconds (100) is longer",
+     DEFAULT, {"edge.drain.lameDuckSeconds": 100, "edge.drain.deadlineSeconds": 90}),
+    ("notice longer than the deadline", "edge.drain.noticeSeconds (60) is longer",
+     DEFAULT, {"edge.drain.deadlineSeconds": 30}),
+    ("worker killed before its calls left", "worker.terminationGracePeriodSeconds (30) is shorter",
+     DEFAULT, {"worker.terminationGracePeriodSeconds": 30}),
+    ("two graces for one pod", "worker.terminationGracePeriodSeconds is set, and with sidecar.in: worker",
+     SIDECAR, {"worker.terminationGracePeriodSeconds": 60}),
+    ("no secret", "secrets.existingSecret is empty", DEFAULT, {"secrets.existingSecret": ""}),
+    ("two sources of the secret", "secrets.existingSecret and secrets.external.enabled are both set",
+     HPA, {"secrets.existingSecret": "holdline"}),
+    ("no store", "secrets.external.store.name is empty", HPA, {"secrets.external.store.name": ""}),
+    ("a secret that the store is not asked for", "secrets.external.remote.openaiApiKey.key is empty",
+     HPA, {"secrets.external.remote.openaiApiKey": {}}),
+    ("no public URL", 'twilio.publicUrl ("") must be', DEFAULT, {"twilio.publicUrl": ""}),
+    ("https in place of wss", 'twilio.publicUrl ("https://', DEFAULT, {"twilio.publicUrl": "https://voice.example.com/a"}),
+    ("a query, which Twilio drops", 'twilio.publicUrl ("wss://v.example.com/a?b=1") must be',
+     DEFAULT, {"twilio.publicUrl": "wss://v.example.com/a?b=1"}),
+    ("a token that nobody fills in", "twilio.publicUrl ends in /{token}",
+     DEFAULT, {"twilio.publicUrl": "wss://voice.example.com/a/{token}"}),
+    ("a webhook without a place for its token", "twilio.webhook.enabled needs a twilio.publicUrl",
+     WEBHOOK, {"twilio.publicUrl": "wss://voice.example.com/a"}),
+    ("a webhook without URL", 'twilio.webhook.publicUrl ("") must be', WEBHOOK, {"twilio.webhook.publicUrl": ""}),
+    ("a webhook with two edges", "twilio.webhook.enabled needs exactly one edge", WEBHOOK, {"edge.replicas": 2}),
+    ("a webhook and a believed start", "twilio.trustStart and twilio.webhook.enabled", WEBHOOK, {"twilio.trustStart": True}),
+    ("nobody can call", "twilio.enabled is false and edge.extraRoutes is empty", RAW, {"edge.extraRoutes": []}),
+    ("an ingress without a host", "ingress and gateway take host and path", RAW, {"ingress.enabled": True}),
+    ("a route without a gateway", "gateway.enabled is true and gateway.parentRefs is empty", DEFAULT, {"gateway.enabled": True}),
+    ("the chart's own keys", "edge.config.drain is the chart's to write", DEFAULT, {"edge.config": {"drain": {"deadline": "2h"}}}),
+    ("the chart's own listeners", "edge.config.listeners is the chart's to write", DEFAULT, {"edge.config": {"listeners": []}}),
+    ("the chart's own limit", "edge.config.limits.sessions is the chart's", DEFAULT, {"edge.config": {"limits": {"sessions": 1}}}),
+    ("nothing to connect calls to", "openai.enabled is false, and neither", DEFAULT, {"openai.enabled": False}),
+    ("discovery in the pool", "pool.discovery is the chart's to write", DEFAULT, {"pool": {"discovery": {}}}),
+    ("TLS in the pool", "pool.tls is the chart's to write", DEFAULT, {"pool": {"tls": {}}}),
+    ("a second default pool", "extraPools.default is the chart's", DEFAULT, {"extraPools": {"default": {"discovery": {}}}}),
+    ("no address", "discovery.kind is static and discovery.addresses is empty", RAW, {"discovery.addresses": []}),
+    ("pods at fixed addresses", "discovery.kind is static and worker.enabled is true", RAW, {"worker.enabled": True}),
+    ("addresses that nobody reads", "discovery.addresses is only for", DEFAULT, {"discovery.addresses": ["10.0.0.1:1"]}),
+    ("workers that are not looked for", "discovery.service (mine) and worker.enabled", DEFAULT, {"discovery.service": "mine"}),
+    ("two Services", "discovery.service (mine) and worker.service.selector",
+     DEFAULT, {"worker.enabled": False, "discovery.service": "mine", "worker.service.selector": {"app": "a"}}),
+    ("the chart's Service elsewhere", "discovery.namespace (sales) is set without", DEFAULT, {"discovery.namespace": "sales"}),
+    ("no workers", "worker.enabled is false, and neither", DEFAULT, {"worker.enabled": False}),
+    ("two kinds of workers", "worker.service.selector is for workers that you deploy", DEFAULT, {"worker.service.selector": {"app": "a"}}),
+    ("a bridge without instructions", "worker.bridge.instructions is empty", DEFAULT, {"worker.bridge.instructions": ""}),
+    ("arguments for the bridge", "worker.command and worker.args", DEFAULT, {"worker.args": ["-v"]}),
+    ("TLS without the edge's certificate", "workerTls.enabled is true and workerTls.edgeSecret", HPA, {"workerTls.edgeSecret": ""}),
+    ("TLS without the worker's certificate", "workerTls.enabled is true and workerTls.workerSecret", HPA, {"workerTls.workerSecret": ""}),
+    ("one edge that cannot be replaced", "edge.kind is StatefulSet with one edge", STATEFUL, {"edge.replicas": 1, "edge.podDisruptionBudget": {}}),
+    ("a rollout that cannot begin", "edge.strategy.rollingUpdate has maxSurge 0", DEFAULT, {"edge.strategy.rollingUpdate.maxSurge": 0}),
+    ("two budgets", "edge.podDisruptionBudget has minAvailable and maxUnavailable", STATEFUL, {"edge.podDisruptionBudget.maxUnavailable": 1}),
+    ("nodes that cannot be drained", "edge.podDisruptionBudget.minAvailable (3) is not less", STATEFUL, {"edge.podDisruptionBudget.minAvailable": 3}),
+    ("nodes that cannot be drained, said otherwise", "edge.podDisruptionBudget.maxUnavailable is 0", DEFAULT, {"edge.podDisruptionBudget.maxUnavailable": 0}),
+    ("one port for two", "edge.ports.callers and edge.ports.admin are both 8080", DEFAULT, {"edge.ports.admin": 8080}),
+    ("a cost that nobody reads", "edge.podDeletionCost has no effect", STATEFUL, {"edge.podDeletionCost.enabled": True}),
+    ("two scalers", "autoscaling.hpa and autoscaling.keda", HPA, {"autoscaling.keda": {"enabled": True, "serverAddress": "http://p"}}),
+    ("fewest above most", "autoscaling.minReplicas (30) is more", HPA, {"autoscaling.minReplicas": 30}),
+    ("scaled when full", "autoscaling.targetSessions (500) is not below", HPA, {"autoscaling.targetSessions": 500}),
+    ("KEDA without Prometheus", "autoscaling.keda.serverAddress is empty", cases()["keda"], {"autoscaling.keda.serverAddress": ""}),
+    ("scale-down of the fullest edge", "autoscaling.scaleDown is set without", HPA, {"edge.podDeletionCost.enabled": False}),
+    ("scale-down of the highest ordinal", "autoscaling.scaleDown is set with edge.kind: StatefulSet",
+     STATEFUL, {"autoscaling": {"minReplicas": 3, "scaleDown": True, "hpa": {"enabled": True}}}),
+    ("scaling another chart's pods", "autoscaling is enabled with sidecar.in: app", APP, {"autoscaling": {"hpa": {"enabled": True}}}),
+    ("two scalers of one pod", "autoscaling and worker.autoscaling are both enabled",
+     SIDECAR, {"autoscaling": {"hpa": {"enabled": True}}, "worker.autoscaling": {"enabled": True}}),
+    ("a sidecar without a pod", "topology is sidecar with sidecar.in: worker, and worker.enabled is false",
+     SIDECAR, {"worker.enabled": False, "worker.service.selector": {"app": "a"}}),
+    ("pods that linger", "topology: sidecar keeps pods until their calls have ended: with 10 deploys in an hour, 1890 s of grace and 3 pods, up to 16 pods",
+     SIDECAR, {"sidecar.acknowledgeLingering": False}),
+]
+
+# Changes that the schema refuses, and a word of what it says.
+SCHEMA = [
+    ({"edge.replica": 3}, "replica"),
+    ({"nonsense": 1}, "nonsense"),
+    ({"topology": "mesh"}, "topology"),
+    ({"edge.replicas": "three"}, "replicas"),
+    ({"edge.replicas": -1}, "replicas"),
+    ({"edge.drain.deadlineSeconds": "1h"}, "deadlineSeconds"),
+    ({"edge.drain.marginSeconds": 1}, "marginSeconds"),
+    ({"edge.ports.admin": 70000}, "admin"),
+    ({"image.digest": "latest"}, "digest"),
+    ({"worker.version": "-"}, "version"),
+    ({"twilio.route": {"idle_timeout": False}}, "idle_timeout"),
+    ({"twilio.route": {"signature": "off"}}, "signature"),
+    ({"autoscaling.hpa.enabled": "yes"}, "enabled"),
+    ({"extraPools": {"sales": {}}}, "discovery"),
+]
+
+
+class Refusals(unittest.TestCase):
+    def test_each_contradiction_has_its_sentence(self):
+        for tried, sentence, values, changes in CONTRADICTIONS:
+            with self.subTest(tried):
+                told = self.refusal(with_values(values, **changes))
+                self.assertIn("these values cannot work:", told)
+                self.assertIn(f"- {sentence}", told)
+                self.assertEqual(told.count("\n- "), 1, f"something else, too: {told}")
+
+    def test_every_sentence_of_the_chart_is_tried(self):
+        told = [self.refusal(with_values(it[2], **it[3])) for it in CONTRADICTIONS]
+        for line in (CHART / "templates/_checks.tpl").read_text().splitlines():
+            if line.startswith(("{{- ", "{{/*")) or not line or "fail (" in line:
+                continue
+            fixed = [re.escape(part) for part in re.split(r"{{.*?}}", line)]
+            sentence = re.compile("- " + ".*".join(fixed))
+            self.assertTrue(any(sentence.search(it) for it in told), f"no test for: {line}")
+
+    def test_all_is_told_at_once(self):
+        told = self.refusal({})
+        for word in ("twilio.publicUrl", "secrets.existingSecret"):
+            self.assertIn(f"- {word}", told)
+
+    def test_the_schema_refuses(self):
+        for changes, word in SCHEMA:
+            with self.subTest(changes=changes):
+                told = self.refusal(with_values(DEFAULT, **changes))
+                self.assertIn("values don't meet the specifications of the schema", told)
+                self.assertIn(word, told)
+
+    def refusal(self, values):
+        with self.assertRaises(helm.HelmError) as raised:
+            templates(values)
+        return str(raised.exception)
+
+
+if __name__ == "__main__":
+    unittest.main()
