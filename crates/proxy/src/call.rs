@@ -75,8 +75,7 @@ impl Call {
         poll_fn(|cx| self.poll(cx)).await;
         self.story
             .ended(self.edge.clock.now(), self.session.account());
-        // Nobody is answered any more, and the table can tell.
-        self.orders.close();
+        self.turn_away();
         let bound = self.edge.limits.close_timeout.saturating_add(LINGER_MARGIN);
         // Past the bound the sockets are dropped, which closes them too.
         let _ = tokio::time::timeout(bound, poll_fn(|cx| self.poll_closing(cx))).await;

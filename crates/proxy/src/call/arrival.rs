@@ -10,7 +10,7 @@ use holdline_config::Takeover;
 use holdline_legs::{Identity, LegEvent, LegSocket, RouteRuntime, Token};
 use holdline_session::{Attributes, Event, Frame, LegName, LegRef};
 use holdline_telemetry::LegKind;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, error::TrySendError};
 use tracing::{info, warn};
 
 use super::Call;
@@ -188,11 +188,7 @@ impl Call {
         let joined = self.session.account().resumes > before;
         let Some(leg) = self.caller_leg().filter(|_| joined) else {
             self.perform(now);
-            let (edge, call_sid) = (self.edge.clone(), attributes.get("call_sid").cloned());
-            tokio::spawn(async move {
-                refuse(&edge, socket, peer, call_sid.as_deref(), Why::Over).await;
-            });
-            return;
+            return self.refuse(socket, peer);
         };
         // Before anything is performed: the engine may want to write to it at once.
         self.legs.add_caller(leg.clone(), socket);
@@ -200,6 +196,22 @@ impl Call {
         self.attributes = attributes;
         self.perform(now);
         self.hear(&leg, frames);
+    }
+
+    /// The session is over: nobody is answered any more, and the table can tell. Streams that were
+    /// handed over just before are told so, that their carrier goes on at once.
+    pub(super) fn turn_away(&mut self) {
+        for Joining { socket, peer, .. } in latecomers(&mut self.orders) {
+            self.refuse(socket, peer);
+        }
+    }
+
+    fn refuse(&self, socket: LegSocket, peer: IpAddr) {
+        let edge = self.edge.clone();
+        let call_sid = self.story.caller().call_sid().map(str::to_owned);
+        tokio::spawn(async move {
+            refuse(&edge, socket, peer, call_sid.as_deref(), Why::Over).await;
+        });
     }
 
     /// Tells the engine what a caller's socket said before it was the session's.
@@ -219,3 +231,18 @@ impl Call {
         Some(LegRef::new(LegName::CALLER, caller.incarnation.0))
     }
 }
+
+/// Closes an inbox: the streams that are in it.
+fn latecomers(orders: &mut Receiver<Order>) -> Vec<Joining> {
+    orders.close();
+    let left = std::iter::from_fn(|| orders.try_recv().ok());
+    let joining = left.filter_map(|order| match order {
+        Order::Join(joining) => Some(*joining),
+        Order::Show(_) | Order::DeadlineNear(_) | Order::End { .. } => None,
+    });
+    joining.collect()
+}
+
+#[cfg(test)]
+#[path = "arrival/tests.rs"]
+mod tests;

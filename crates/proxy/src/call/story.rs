@@ -381,6 +381,7 @@ impl Story {
     }
 }
 
+            ignored_inputs = account.ignored_inputs,
 impl Drop for Story {
     fn drop(&mut self) {
         self.metrics.sessions.active.dec();

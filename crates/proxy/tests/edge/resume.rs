@@ -102,6 +102,30 @@ async fn a_call_whose_stream_broke_goes_on_by_the_webhook() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_closed_without_stop_may_come_back() {
+    let worker = Bench::start("v1").await;
+    let edge = Edge::ready(&[&worker], with_webhook()).await;
+    let mut caller = stream(&edge, &directed(&edge, "CA1").await, "CA1", "MZ1").await;
+    caller.hear_text().await;
+    is_served(&mut caller, 2).await;
+    // In good order, as by a proxy in between that restarts.
+    caller.hang_up().await;
+    awaited(&edge, "CA1").await;
+    let mut caller = stream(&edge, &directed(&edge, "CA1").await, "CA1", "MZ2").await;
+    caller.hear_text().await;
+    is_served(&mut caller, 4).await;
+    // But not after `stop`, whatever the close.
+    caller.say(&word("stop")).await;
+    caller.hang_up().await;
+    edge.until("/sessions", |body| body.trim() == "[]").await;
+    counted(
+        &edge,
+        r#"holdline_sessions_ended_total{fault="none",reason="caller_hung_up"} 1"#,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn of_two_streams_with_proof_the_newest_has_the_call() {
     let worker = Bench::start("v1").await;
     let edge = Edge::ready(&[&worker], with_webhook()).await;
