@@ -175,6 +175,18 @@ mod tests {
         })
     }
 
+    #[test]
+    fn a_state_that_does_not_know_its_size_is_noticed() {
+        let mut state = State::default();
+        state.apply(&mut Commit {
+            put: vec![("key".to_owned(), Bytes::from_static(b"value"))],
+            ..Commit::default()
+        });
+        assert_eq!((state.bytes(), state.check_sizes()), (8, Ok(())));
+        state.bytes += 1;
+        assert!(state.check_sizes().is_err());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -17,6 +17,7 @@ mod engine {
     mod leg_io;
     mod logs;
     mod losses;
+    mod messages;
     mod poison;
     mod random;
     mod refusals;

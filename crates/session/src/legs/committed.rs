@@ -111,3 +111,24 @@ fn closing(state: LegState) -> LegState {
         LegState::Closing | LegState::Awaited => state,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::legs::Phase;
+
+    #[test]
+    fn only_legs_that_were_opened_can_be_told_of() {
+        let mut legs = Legs::default();
+        let name = LegName::new(LegName::MODEL);
+        let first = legs.add(&name, Phase::Open, Attributes::new());
+        let mut told = CommittedLegs::default();
+        told.add(&first, LegState::Open, Attributes::new());
+        assert_eq!(told.check(&legs), Ok(()));
+        let second = LegRef::new(LegName::MODEL, 2);
+        told.add(&second, LegState::Open, Attributes::new());
+        assert!(told.check(&legs).is_err());
+        legs.add(&name, Phase::Open, Attributes::new());
+        assert_eq!(told.check(&legs), Ok(()));
+    }
+}

@@ -194,3 +194,60 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{Attributes, EndReason, Setup};
+
+    /// What is wrong with a snapshot of a new session that was changed so, where anything is.
+    fn contradiction(change: impl FnOnce(&mut Snapshot)) -> Option<&'static str> {
+        let setup = Setup {
+            id: SessionId(1),
+            limits: Limits::default(),
+            caller: Attributes::new(),
+            dialled: Vec::new(),
+            upstreams: BTreeSet::new(),
+        };
+        let mut snapshot = Session::new(setup, Time(1), &mut Vec::new()).snapshot();
+        change(&mut snapshot);
+        match Snapshot::from_bytes(&snapshot.to_bytes().unwrap()) {
+            Err(SnapshotError::Contradiction(what)) => Some(what),
+            other => {
+                assert_eq!(other.unwrap(), snapshot);
+                None
+            }
+        }
+    }
+
+    fn ended(last: u64) -> Life {
+        Life::Ended {
+            reason: EndReason::Operator,
+            detail: String::new(),
+            last: Seq(last),
+            deadline: Time(9),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_no_session_could_have_made_is_refused() {
+        assert_eq!(contradiction(|_| {}), None);
+        let most = Epoch(u64::MAX / 2);
+        assert_eq!(
+            contradiction(|snapshot| snapshot.next_epoch = most),
+            Some("no epoch is left")
+        );
+        let unopened = |snapshot: &mut Snapshot| snapshot.legs = Legs::default();
+        assert_eq!(
+            contradiction(unopened),
+            Some("a leg is told of that was never opened")
+        );
+        assert_eq!(
+            contradiction(|snapshot| snapshot.life = ended(0)),
+            Some("inputs after the last")
+        );
+        assert_eq!(contradiction(|snapshot| snapshot.life = ended(1)), None);
+    }
+}

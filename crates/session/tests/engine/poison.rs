@@ -187,3 +187,15 @@ fn a_state_that_kills_whoever_reads_it_is_poison_though_nothing_is_outstanding()
     rig.lose(epoch);
     assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
 }
+
+#[test]
+fn a_call_whose_state_alone_kills_is_kept_apart_from_other_suspects() {
+    let (mut rig, mut epoch) = Rig::running(|_| {});
+    for _ in 0..2 {
+        again(&mut rig, &mut epoch);
+    }
+    rig.lose(epoch);
+    let outs = rig.take();
+    assert!(outs.says(&Report::Strike { strikes: 1 }));
+    assert!(outs.seeks()[0].suspect.is_some());
+}
