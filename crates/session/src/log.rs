@@ -433,6 +433,47 @@ mod tests {
         assert_eq!(filled([1, 2, 3]).check(), Ok(()));
     }
 
+    /// Three frames that became one gap, with that gap changed, and what `check` says.
+    fn checked(change: impl FnOnce(&mut Gap)) -> Result<(), &'static str> {
+        let limits = Limits {
+            log_frames: 1,
+            ..Limits::default()
+        };
+        let mut log = filled([1, 2, 3]);
+        let room = log.make_room(&limits, Time(0), Seq(0), Epoch(0), &mut Vec::new());
+        assert_eq!((room, log.entries.len()), (Ok(()), 1));
+        let entry = &mut log.entries[0];
+        if let InputKind::Gap(gap) = &mut entry.input.kind {
+            change(gap);
+            // As a whole, the log fits: what is wrong is inside.
+            entry.input.seq = gap.last;
+            log.last = gap.last;
+        }
+        log.check()
+    }
+
+    #[test]
+    fn a_gap_that_contradicts_itself_is_noticed() {
+        let misfit = Err("a gap does not fit its place");
+        assert_eq!(checked(|_| {}), Ok(()));
+        assert_eq!(checked(|gap| gap.size.frames = 2), misfit);
+        assert_eq!(checked(|gap| gap.last = Seq(2)), misfit);
+        let empty = |gap: &mut Gap| (gap.last, gap.size.frames) = (Seq(0), 0);
+        assert_eq!(checked(empty), Err("the log has a hole"));
+    }
+
+    #[test]
+    fn a_gap_names_the_leg_whose_media_it_was() {
+        let mut log = Log::default();
+        let kind = InputKind::Frame {
+            leg: LegRef::new("second", 1),
+            payload: Payload::Binary(Bytes::new()),
+        };
+        log.append(&Limits::default(), Time(0), kind, Some(20));
+        let gap = log.drop_newest(Seq(0)).unwrap();
+        assert_eq!(gap.leg, LegName::new("second"));
+    }
+
     #[test]
     fn only_media_can_be_dropped_as_the_newest() {
         let mut log = filled([4]);
