@@ -31,7 +31,7 @@ pub mod config;
 pub use self::{
     audio::{AudioHook, Gain},
     config::{Config, ConfigError},
-    options::Options,
+    options::{Options, TlsOptions},
     run::{RunError, run},
     worker::{Attached, Bridge},
 };

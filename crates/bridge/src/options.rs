@@ -1,8 +1,9 @@
 //! What the command line says.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Args, Parser};
+use holdline_worker::Tls;
 
 /// A voice worker for Holdline: callers of Twilio talk to a model of OpenAI.
 ///
@@ -44,9 +45,71 @@ pub struct Options {
     #[arg(long, value_name = "DURATION", env = "HOLDLINE_WORKER_GRACE", default_value = "30s", value_parser = grace)]
     pub grace: Duration,
 
+    /// The worker's certificates.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+
     /// Form of log lines, in place of the file's `log.format`.
     #[arg(long, value_name = "FORMAT", env = "HOLDLINE_LOG_FORMAT", value_parser = ["json", "text"])]
     pub log_format: Option<String>,
+}
+
+/// TLS on the way from the edge: PEM files, loaded again when they change.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TlsOptions {
+    /// Serves TLS with this certificate chain.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HOLDLINE_WORKER_TLS_CERT",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HOLDLINE_WORKER_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// Serves only edges with a certificate of these authorities.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HOLDLINE_WORKER_TLS_CLIENT_CA",
+        requires = "tls_cert"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+}
+
+impl TlsOptions {
+    /// The same as words of a command line, for a bridge that is started by another program.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<OsString> {
+        [
+            ("--tls-cert", &self.tls_cert),
+            ("--tls-key", &self.tls_key),
+            ("--tls-client-ca", &self.tls_client_ca),
+        ]
+        .into_iter()
+        .filter_map(|(name, path)| Some([name.into(), path.as_ref()?.into()]))
+        .flatten()
+        .collect()
+    }
+
+    /// The files for the worker; `None` without TLS.
+    #[must_use]
+    pub fn files(self) -> Option<Tls> {
+        let (certificate, key) = self.tls_cert.zip(self.tls_key)?;
+        Some(Tls {
+            certificate,
+            key,
+            client_ca: self.tls_client_ca,
+        })
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -84,5 +147,23 @@ mod tests {
         let options = Options::try_parse_from(["holdline-bridge", "--grace", "5s"]).unwrap();
         assert_eq!(options.grace, Duration::from_secs(5));
         assert!(Options::try_parse_from(["holdline-bridge", "--grace", "soon"]).is_err());
+    }
+
+    #[test]
+    fn tls_is_whole_and_says_itself_again() {
+        assert!(Options::try_parse_from(["holdline-bridge", "--tls-client-ca", "ca"]).is_err());
+        assert!(Options::try_parse_from(["holdline-bridge", "--tls-cert", "crt"]).is_err());
+        let words = [
+            "--tls-cert",
+            "crt",
+            "--tls-key",
+            "key",
+            "--tls-client-ca",
+            "ca",
+        ];
+        let line = ["holdline-bridge"].into_iter().chain(words);
+        let tls = Options::try_parse_from(line).unwrap().tls;
+        assert_eq!(tls.arguments(), words.map(OsString::from));
+        assert_eq!(tls.files().unwrap().client_ca, Some("ca".into()));
     }
 }

@@ -48,6 +48,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let settings = Settings {
         address: options.listen,
         grace: options.grace,
+        tls: options.tls.files(),
     };
     holdline_worker::run_with(bridge, settings).await?;
     Ok(())

@@ -166,6 +166,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The worker's certificates cannot be used: the operator's fault.
+    #[error("TLS cannot be served")]
+    Tls(#[from] holdline_tls::TlsError),
     /// Signals cannot be awaited on this system.
     #[error("cannot wait for SIGTERM")]
     Signals(#[source] std::io::Error),

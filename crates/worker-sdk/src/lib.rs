@@ -72,6 +72,7 @@ mod phase;
 mod server;
 mod settings;
 mod stream;
+mod tls;
 mod worker;
 
 pub use bytes::Bytes;
@@ -86,6 +87,7 @@ pub use leg::{Attributes, CALLER, Fault, Leg, LegState};
 pub use limits::Limits;
 pub use server::{run, run_with, serve};
 pub use settings::Settings;
+pub use tls::Tls;
 pub use worker::{Description, Worker, WorkerError};
 
 /// The worker in the project's README compiles.

@@ -4,26 +4,27 @@
 //! connection, and what one call does not read counts against the connection's window: with the
 //! usual windows, three slow calls would stop all others.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use holdline_wire::{FILE_DESCRIPTOR_SET, PROTOCOL_REVISION, v1};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
     time::{Instant, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::server::{Router, Server, TcpIncoming},
+    transport::server::{Connected, Router, Server, TcpIncoming},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    Description, ServeError, Settings, Worker,
+    Description, ServeError, Settings, Tls, Worker,
     phase::{Gate, Phase},
-    stream,
+    stream, tls,
 };
 use v1::worker_server::{self, WorkerServer};
 
@@ -88,11 +89,11 @@ pub async fn run_with<W: Worker>(worker: W, settings: Settings) -> Result<(), Se
     }
 }
 
-/// Serves on a listener until `shutdown` is done, then drains as [`run`] does. Of the settings only
-/// the grace matters.
+/// Serves on a listener until `shutdown` is done, then drains as [`run`] does. Of the settings all
+/// but the address matter.
 ///
 /// # Errors
-/// [`ServeError::Server`] and [`ServeError::Reflection`].
+/// [`ServeError::Server`], [`ServeError::Tls`] and [`ServeError::Reflection`].
 pub async fn serve<W: Worker>(
     worker: W,
     listener: TcpListener,
@@ -100,12 +101,35 @@ pub async fn serve<W: Worker>(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let description = worker.describe();
+    let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
     let gate = Gate::new();
     let (health, router) = router(worker, &description, gate.clone()).await?;
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, version = description.version, "worker is listening");
+        let (tls, version) = (tls.is_some(), description.version);
+        tracing::info!(%address, version, tls, "worker is listening");
     }
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let leaving = async {
+        shutdown.await;
+        drain(&health, &gate, settings.grace).await;
+    };
+    match tls {
+        None => {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            serve_until(router, incoming, leaving).await
+        }
+        Some(tls) => serve_until(router, tls::incoming(listener, tls), leaving).await,
+    }
+}
+
+/// Serves these connections until `leaving` is done, and a moment longer.
+async fn serve_until<C>(
+    router: Router,
+    incoming: impl Stream<Item = io::Result<C>> + Send,
+    leaving: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let (stop, stopped) = oneshot::channel::<()>();
     let server = router.serve_with_incoming_shutdown(incoming, async {
         let _ = stopped.await;
@@ -114,11 +138,7 @@ pub async fn serve<W: Worker>(
 
     tokio::select! {
         served = &mut server => return served.map_err(ServeError::Server),
-        () = shutdown => {}
-    }
-    tokio::select! {
-        served = &mut server => return served.map_err(ServeError::Server),
-        () = drain(&health, &gate, settings.grace) => {}
+        () = leaving => {}
     }
     // Health watchers would keep their connections for ever, so this wait has an end.
     let _ = stop.send(());

@@ -105,3 +105,12 @@ fn a_missing_secret_is_a_problem_of_the_file_and_no_secret_is_printed() {
     assert!(!format!("{config:?}").contains("s3cr3t"));
     assert!(problems(&tool("{env: A, file: B}"))[0].contains("either"));
 }
+
+#[test]
+fn a_webhook_url_holds_no_secret() {
+    let found = problems(
+        "instructions: x\ntools:\n- {name: a, description: x, webhook: {url: 'http://me:s3cr3t@x/'}}",
+    );
+    assert!(found[0].contains("names a user"), "{found:?}");
+    assert!(!format!("{found:?}").contains("s3cr3t"), "{found:?}");
+}

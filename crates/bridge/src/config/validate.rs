@@ -126,6 +126,11 @@ fn tools(tools: &[Tool], found: &mut Vec<String>) {
     }
 }
 
+fn names_user(url: &Uri) -> bool {
+    url.authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+}
+
 fn webhook(path: &str, tool: &Tool, found: &mut Vec<String>) {
     let hook = &tool.webhook;
     let absolute = hook.url.parse::<Uri>().is_ok_and(|url| {
@@ -134,6 +139,12 @@ fn webhook(path: &str, tool: &Tool, found: &mut Vec<String>) {
     if !absolute {
         found.push(format!(
             "{path}.webhook.url: a whole http:// or https:// URL"
+        ));
+    }
+    // It would be told wherever a URL is told.
+    if hook.url.parse::<Uri>().is_ok_and(|url| names_user(&url)) {
+        found.push(format!(
+            "{path}.webhook.url: names a user; put what proves us into `headers`"
         ));
     }
     span(

@@ -13,3 +13,4 @@ mod process;
 mod script;
 mod services;
 mod timers;
+mod tls;
