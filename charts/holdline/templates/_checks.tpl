@@ -139,6 +139,9 @@ worker.enabled is false, and neither discovery.service names a Service nor worke
 {{- if and .Values.worker.enabled .Values.worker.service.selector }}
 worker.service.selector is for workers that you deploy: with worker.enabled the chart's own pods are selected. Empty it.
 {{- end }}
+{{- if and .Values.worker.enabled .Values.worker.image.repository (not (or .Values.worker.image.tag .Values.worker.image.digest)) }}
+worker.image.repository is set without worker.image.tag or worker.image.digest: releases could not be told apart. Set one.
+{{- end }}
 {{- if and .Values.worker.enabled (not .Values.worker.image.repository) }}
 {{- if not .Values.worker.bridge.instructions }}
 worker.bridge.instructions is empty: the bridge needs them.
@@ -182,6 +185,9 @@ edge.podDisruptionBudget.minAvailable ({{ int $pdb.minAvailable }}) is not less 
 edge.podDisruptionBudget.maxUnavailable is 0: no node could ever be drained. Raise it.
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.adminFrom) }}
+metrics.serviceMonitor.enabled is true, and networkPolicy lets nobody scrape: name your Prometheus in networkPolicy.adminFrom.
 {{- end }}
 {{- if eq (int $edge.ports.callers) (int $edge.ports.admin) }}
 edge.ports.callers and edge.ports.admin are both {{ int $edge.ports.admin }}: give each its own.

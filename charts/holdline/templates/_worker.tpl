@@ -11,7 +11,7 @@
 {{- else if $image.digest }}
 {{- printf "%s@%s" $image.repository $image.digest }}
 {{- else }}
-{{- printf "%s:%s" $image.repository ($image.tag | default "latest") }}
+{{- printf "%s:%s" $image.repository $image.tag }}
 {{- end }}
 {{- end }}
 
