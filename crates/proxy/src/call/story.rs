@@ -374,6 +374,7 @@ impl Story {
             media_dropped = account.media_dropped,
             media_lost = account.media_lost,
             commands_dropped = account.commands_dropped,
+            ignored_inputs = account.ignored_inputs,
             unsent_frames = account.unsent_frames,
             end_lost = account.end_lost,
             "call ended"
@@ -381,7 +382,6 @@ impl Story {
     }
 }
 
-            ignored_inputs = account.ignored_inputs,
 impl Drop for Story {
     fn drop(&mut self) {
         self.metrics.sessions.active.dec();
