@@ -91,12 +91,12 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) const SESSIONS: u32 = 10_000;
 pub(crate) const HANDSHAKES: u32 = 256;
+/// Half of a listener's connections. Twilio's streams come from few addresses, and a proxy that is not
+/// trusted is one.
+pub(crate) const PER_ADDRESS: u32 = 1_000;
 /// Of this host alone: sessions and metrics are nobody else's business unless one says so.
 pub(crate) const ADMIN_ADDRESS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_090);
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Json;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_CONTENT: bool = false;
-/// Half of a listener's connections. Twilio's streams come from few addresses, and a proxy that is not
-/// trusted is one.
-pub(crate) const PER_ADDRESS: u32 = 1_000;
