@@ -73,6 +73,8 @@ pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const SEEK_MIN: Duration = Duration::from_millis(5);
 pub(crate) const SEEK_MAX: Duration = Duration::from_millis(500);
+/// Most losses are over within a second: a sound after each of them would only disturb.
+pub(crate) const HOLD_AFTER: Duration = Duration::from_secs(2);
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 pub(crate) const POISON_LIMIT: u32 = 3;
 pub(crate) const RESUME_WINDOW: Duration = Duration::from_secs(15);

@@ -3,7 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use crate::{
-    ByteSize, defaults,
+    ByteSize, Hold, defaults,
     reader::At,
     section::section,
     shape::Shape,
@@ -166,15 +166,6 @@ fn check_seek(at: &At<'_>) {
     let max = time("max", defaults::SEEK_MAX);
     if max.is_some() && time("min", defaults::SEEK_MIN) > max {
         at.place("min").wrong("`min` must not be longer than `max`");
-    }
-}
-
-section! {
-    /// What happens while no worker can be had.
-    #[derive(Copy)]
-    pub struct Hold: Default {
-        /// After so long without a worker the caller is handed back to the carrier.
-        pub give_up: Duration = defaults::GIVE_UP,
     }
 }
 

@@ -55,6 +55,15 @@ impl Profile {
         }
     }
 
+    /// A message that lets the peer hear this audio, mu-law at 8 kHz; `None` where the dialect has
+    /// none, or its encoding is another.
+    pub(crate) fn sound(&self, mulaw: &[u8]) -> Option<Payload> {
+        match self {
+            Self::Raw | Self::OpenaiRealtime => None,
+            Self::Twilio(twilio) => twilio.sound(mulaw),
+        }
+    }
+
     /// Whose fault it was that the peer closed with `code`.
     pub(crate) fn fault(&self, code: u16) -> Fault {
         match self {

@@ -135,6 +135,19 @@ impl LegSocket {
         }
     }
 
+    /// A message that lets the peer hear this audio, mu-law at 8 kHz, to be queued like any other.
+    /// `None` where the leg's profile knows no way to say it.
+    #[must_use]
+    pub fn sound(&self, mulaw: &[u8]) -> Option<Payload> {
+        self.profile.sound(mulaw)
+    }
+
+    /// Whether [`sound`](Self::sound) has messages. Of a Twilio leg not before its `start`.
+    #[must_use]
+    pub fn plays(&self) -> bool {
+        self.sound(&[]).is_some()
+    }
+
     /// Writes what is queued, then a close frame, then waits for the peer's; ends `within` this
     /// time in any case. [`LegEvent::Closed`] comes at the end. Ignored where a close has begun; a
     /// leg whose peer takes nothing more only gets this deadline.

@@ -183,6 +183,12 @@ impl Call {
         for output in out.drain(..) {
             match output {
                 Output::Send { leg, payload } => self.legs.send(&leg, payload),
+                Output::HoldSound { leg, piece } => {
+                    if let Some(audio) = &self.edge.hold_sound {
+                        self.legs.sound(&leg, audio.frame(piece));
+                        self.story.sounded();
+                    }
+                }
                 Output::OpenLeg {
                     leg,
                     upstream,

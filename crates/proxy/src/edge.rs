@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use holdline_config::Audio;
 use holdline_legs::Dialer;
 use holdline_session::Limits;
 use holdline_telemetry::Metrics;
@@ -20,6 +21,8 @@ pub(crate) struct Edge {
     pub(crate) clock: Clock,
     /// Bounds of every session.
     pub(crate) limits: Limits,
+    /// What held callers hear.
+    pub(crate) hold_sound: Option<Audio>,
     /// Where everything is counted.
     pub(crate) metrics: Metrics,
     /// Opens outbound legs.

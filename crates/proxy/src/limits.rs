@@ -1,6 +1,6 @@
 //! From the configuration's words to the engine's bounds: the one place where both are known.
 
-use holdline_config::SessionSettings;
+use holdline_config::{HoldSound, SessionSettings};
 use holdline_session::Limits;
 
 /// The bounds of every session of an edge with these settings.
@@ -29,6 +29,7 @@ pub(crate) fn session_limits(settings: &SessionSettings) -> Limits {
         progress_timeout: settings.progress_timeout,
         seek_min: settings.seek.min,
         seek_max: settings.seek.max,
+        hold_after: (settings.hold.sound != HoldSound::Off).then_some(settings.hold.after),
         give_up: settings.hold.give_up,
         poison_limit: settings.poison_limit,
         resume_window: settings.resume.window,

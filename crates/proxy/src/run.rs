@@ -116,6 +116,7 @@ fn edge(
     Ok(Edge {
         clock: Clock::start(),
         limits: session_limits(&config.session),
+        hold_sound: config.session.hold.sound.audio(),
         pools: pools(config, &metrics, lifecycle)?,
         metrics,
         dialer,

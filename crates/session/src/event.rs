@@ -39,10 +39,12 @@ pub enum Event {
     LegWritten {
         /// Which.
         leg: LegRef,
-        /// Whole frames.
+        /// Whole frames of workers' commands.
         frames: u64,
         /// Their payload bytes.
         bytes: u64,
+        /// Pieces of hold sound.
+        sound: u64,
     },
     /// The same call came back on a new socket, with proof.
     CallerReplaced {

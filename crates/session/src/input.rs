@@ -153,7 +153,7 @@ pub enum Notice {
     Hold {
         /// How long.
         held: Duration,
-        /// Hold sound that the caller was sent meanwhile, in milliseconds.
+        /// Hold sound that was handed to the caller's socket meanwhile, in milliseconds.
         audio_ms: u64,
     },
     /// The edge will close this session soon.

@@ -14,6 +14,8 @@ use crate::{
 
 /// How many leg names a session may use in its life, for each leg that may be open at once.
 const NAMES_PER_LEG: usize = 8;
+/// Pieces of hold sound that a socket may leave unwritten.
+const SOUND_MAX: u64 = 4;
 
 /// What a leg is doing, with what that needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -41,6 +43,8 @@ pub(crate) struct Leg {
     pub(crate) stuck: bool,
     unwritten_frames: u64,
     unwritten_bytes: u64,
+    /// Pieces of hold sound that the socket has not taken. They are nobody's commands.
+    unwritten_sound: u64,
     /// Since when it is over the high mark without a byte written.
     stalled_since: Option<Time>,
 }
@@ -55,6 +59,7 @@ impl Leg {
             stuck: false,
             unwritten_frames: 0,
             unwritten_bytes: 0,
+            unwritten_sound: 0,
             stalled_since: None,
         }
     }
@@ -87,6 +92,23 @@ impl Leg {
         }
     }
 
+    /// Whether hold sound would be heard at once. One that its socket does not take would only stand
+    /// before what a worker says next.
+    pub(crate) fn takes_sound(&self, limits: &Limits) -> bool {
+        let written = self.unwritten_sound < SOUND_MAX;
+        self.phase == Phase::Open && !self.is_over(limits) && written
+    }
+
+    /// A piece of hold sound was handed to it.
+    pub(crate) fn sounded(&mut self) {
+        self.unwritten_sound += 1;
+    }
+
+    /// The socket has taken pieces of hold sound.
+    pub(crate) fn sound_written(&mut self, pieces: u64) {
+        self.unwritten_sound = self.unwritten_sound.saturating_sub(pieces);
+    }
+
     pub(crate) fn written(&mut self, now: Time, frames: u64, bytes: u64, limits: &Limits) {
         self.unwritten_frames = self.unwritten_frames.saturating_sub(frames);
         self.unwritten_bytes = self.unwritten_bytes.saturating_sub(bytes);
@@ -104,6 +126,7 @@ impl Leg {
         self.phase = Phase::Awaited { until };
         self.unwritten_frames = 0;
         self.unwritten_bytes = 0;
+        self.unwritten_sound = 0;
         self.stalled_since = None;
     }
 
@@ -203,6 +226,14 @@ impl Legs {
             .min()
     }
 
+    /// How long a lost caller is awaited.
+    pub(crate) fn awaited_until(&self) -> Option<Time> {
+        self.open.values().find_map(|leg| match leg.phase {
+            Phase::Awaited { until } => Some(until),
+            _ => None,
+        })
+    }
+
     /// Legs whose deadline has passed.
     pub(crate) fn overdue(&self, now: Time, limits: &Limits) -> Vec<(LegRef, Phase)> {
         self.open
@@ -212,13 +243,13 @@ impl Legs {
             .collect()
     }
 
-    /// Pushes the deadlines that wait for the shell itself: it was not running for `late`.
+    /// Pushes all deadlines: the edge itself was not running for `late`, and could hear nobody.
     pub(crate) fn forgive(&mut self, late: Duration) {
         for leg in self.open.values_mut() {
             if let Some(since) = &mut leg.stalled_since {
                 *since = *since + late;
             }
-            if let Phase::Closing { until } = &mut leg.phase {
+            if let Phase::Closing { until } | Phase::Awaited { until } = &mut leg.phase {
                 *until = *until + late;
             }
         }

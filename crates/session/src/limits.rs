@@ -52,6 +52,9 @@ pub struct Limits {
     pub seek_min: Duration,
     /// Longest wait before another worker is sought.
     pub seek_max: Duration,
+    /// How long a session may be without a worker before the caller hears the hold sound; `None`: it
+    /// hears none.
+    pub hold_after: Option<Duration>,
     /// How long a session may be without a worker before the caller is handed back.
     pub give_up: Duration,
     /// Losses without progress after which a session ends.
@@ -88,6 +91,7 @@ impl Default for Limits {
             progress_timeout: Duration::from_secs(1),
             seek_min: Duration::from_millis(5),
             seek_max: Duration::from_millis(500),
+            hold_after: Some(Duration::from_secs(2)),
             give_up: Duration::from_secs(30),
             poison_limit: 3,
             resume_window: Duration::from_secs(15),

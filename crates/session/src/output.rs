@@ -20,6 +20,15 @@ pub enum Output {
         /// The message.
         payload: Payload,
     },
+    /// Let the caller hear 20 ms of the hold sound, behind all that is queued. Told as written apart
+    /// from workers' frames; where the leg is gone, it is forgotten.
+    HoldSound {
+        /// The caller's leg, which is open.
+        leg: LegRef,
+        /// Which piece, counted from 0 for each time without a worker; the sound begins anew behind its
+        /// last one.
+        piece: u64,
+    },
     /// Dial; answered by `LegOpened` or `LegClosed`.
     OpenLeg {
         /// The opening's name.
@@ -270,6 +279,8 @@ pub enum Report {
     HoldEnded {
         /// After so long.
         held: Duration,
+        /// Hold sound that was handed to the caller's socket, in milliseconds.
+        audio_ms: u64,
     },
     /// A loss without progress.
     Strike {

@@ -5,6 +5,7 @@
 //! | `session/attach.rs` | seeking, attaching, moving, losing workers |
 //! | `session/apply.rs` | commits: checked whole, applied whole |
 //! | `session/inputs.rs` | what legs and timers bring in; delivery to the worker |
+//! | `session/hold.rs` | what happens while there is no worker |
 //! | `session/ending.rs` | how a session ends |
 //! | `session/snapshot.rs` | the whole session as data |
 //! | `session/view.rs` | what people may see of it |
@@ -25,6 +26,7 @@ use crate::{
 mod apply;
 mod attach;
 mod ending;
+mod hold;
 mod inputs;
 mod invariants;
 mod snapshot;
@@ -34,6 +36,7 @@ pub use snapshot::{Snapshot, SnapshotError};
 pub use view::{Account, AttachmentView, LegCounts, View};
 
 use ending::Life;
+use hold::Alone;
 
 /// A shell that comes this much later than it was asked to was not merely busy.
 const ABSENCE: Duration = Duration::from_millis(250);
@@ -84,10 +87,8 @@ struct Recovery {
     reason: crate::AttachReason,
     /// When the present handoff began.
     since: Time,
-    /// Since when no worker runs the session.
-    unattached_since: Option<Time>,
-    /// Whether that has been said.
-    holding: bool,
+    /// While no worker runs the session.
+    alone: Option<Alone>,
     /// Failed seeks in a row.
     failures: u32,
     /// The worker that was lost or is being left.
@@ -136,8 +137,7 @@ impl Session {
             recovery: Recovery {
                 reason: crate::AttachReason::New,
                 since: now,
-                unattached_since: Some(now),
-                holding: false,
+                alone: Some(Alone::new(now)),
                 failures: 0,
                 avoid: None,
                 failed: Vec::new(),
@@ -180,6 +180,7 @@ impl Session {
         self.apply_when_possible(now, out);
         self.check_end(now);
         self.deliver(now, out);
+        self.play_hold(now, out);
         self.finish_if_done(now, out);
         self.wake = self.earliest_deadline(now);
         if cfg!(debug_assertions) {
@@ -227,8 +228,13 @@ impl Session {
             Event::Frame { leg, frame } => self.frame(now, leg, frame, out),
             Event::LegOpened { leg, attributes } => self.leg_opened(now, leg, attributes, out),
             Event::LegClosed { leg, close } => self.leg_closed(now, &leg, close, out),
-            Event::LegWritten { leg, frames, bytes } => {
-                self.leg_written(now, &leg, frames, bytes);
+            Event::LegWritten {
+                leg,
+                frames,
+                bytes,
+                sound,
+            } => {
+                self.leg_written(now, &leg, (frames, bytes), sound);
             }
             Event::CallerReplaced { attributes } => self.caller_replaced(now, attributes, out),
             Event::Offered {
@@ -256,6 +262,9 @@ impl Session {
             self.link.forgive(late);
             self.legs.forgive(late);
             self.life.forgive(late);
+            if let Some(alone) = &mut self.recovery.alone {
+                alone.forgive(late);
+            }
         }
     }
 
@@ -269,24 +278,22 @@ impl Session {
         if self.is_over() {
             return None;
         }
-        let give_up = self
-            .recovery
-            .unattached_since
+        let alone = self.recovery.alone.as_ref();
+        let give_up = alone
             .filter(|_| matches!(self.life, Life::Running))
-            .map(|since| since + self.limits.give_up);
-        // While a worker is waited for, the engine looks up often enough to notice that it was
-        // itself not running for a part of that time.
-        let link = self
-            .link
-            .next_deadline(self.limits.progress_timeout)
-            .filter(|due| *due < Time(u64::MAX))
-            .map(|due| due.min(now + ABSENCE));
+            .map(|alone| alone.give_up_at(&self.limits));
+        let link = self.link.next_deadline(self.limits.progress_timeout);
+        // While a worker or a lost caller is waited for, the engine looks up often enough to notice
+        // that it was itself not running for a part of that time.
+        let link = link.filter(|due| *due < Time(u64::MAX));
+        let patience = [link, give_up, self.legs.awaited_until()];
+        let patience = patience.into_iter().flatten().min();
         [
+            patience.map(|due| due.min(now + ABSENCE)),
             self.timers.next_due(),
             self.legs.next_deadline(&self.limits),
-            link,
             self.life.deadline(),
-            give_up,
+            self.next_hold_piece(),
         ]
         .into_iter()
         .flatten()

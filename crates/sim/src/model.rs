@@ -24,12 +24,14 @@ use crate::{
 
 mod commit;
 mod deliver;
+mod hold;
 mod inputs;
 mod legs;
 mod link;
 mod outputs;
 mod told;
 
+use hold::Hold;
 use legs::{Leg, Phase};
 use link::Link;
 use told::Told;
@@ -164,6 +166,7 @@ pub(crate) struct Model {
     /// Since when an answer is awaited to what is being prepared.
     asked_since: Time,
     unattached_since: Time,
+    hold: Hold,
     ending: Option<EndReason>,
     is_closed: bool,
     is_finished: bool,
@@ -209,6 +212,7 @@ impl Model {
             last_epoch: 0,
             asked_since: now,
             unattached_since: now,
+            hold: Hold::default(),
             ending: None,
             is_closed: false,
             is_finished: false,
@@ -253,6 +257,7 @@ impl Model {
             at.release_asked = at.release_asked.map(|asked| asked + late);
         }
         self.asked_since = self.asked_since + late;
+        self.forgives(late);
         self.step.target_fails = self.fails_target(event);
         let input = match event {
             Event::Frame { leg, frame } => return self.frame_comes(leg, frame),
@@ -271,11 +276,14 @@ impl Model {
                     }
                 })
             }
-            Event::LegWritten { leg, frames, .. } => {
+            Event::LegWritten {
+                leg, frames, sound, ..
+            } => {
                 let frames = usize::try_from(*frames).unwrap_or(usize::MAX);
                 if let Some(present) = self.present(leg) {
                     let frames = frames.min(present.unwritten.len());
                     present.unwritten.drain(..frames);
+                    present.unwritten_sound -= sound;
                 }
                 None
             }
@@ -354,6 +362,7 @@ impl Model {
         }
         self.outputs(now, out, coverage)?;
         self.settle_step()?;
+        self.hears_enough(shell, now)?;
         if self.steps.is_multiple_of(16) || reported.is_some() {
             self.compare(shell, now)?;
         }
@@ -363,7 +372,7 @@ impl Model {
     /// The session went on at another edge: every epoch so far is of the past.
     pub(crate) fn restored(&mut self, now: Time) {
         if self.at.take().is_some() {
-            self.unattached_since = now;
+            self.begins_alone(now);
         }
         self.pending = None;
         // Who failed is not carried over: the other edge has other workers.

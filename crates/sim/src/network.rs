@@ -34,8 +34,8 @@ pub(crate) struct Stream {
     pub(crate) worker: usize,
     /// The edge that opened it.
     pub(crate) edge: usize,
-    /// Its session was under suspicion when it was opened.
-    pub(crate) suspect: bool,
+    /// Its session was under suspicion when it was opened, until this input is done.
+    pub(crate) suspect: Option<u64>,
     pub(crate) up: VecDeque<Up>,
     pub(crate) down: VecDeque<Down>,
     up_at: u64,
@@ -50,7 +50,13 @@ pub(crate) struct Stream {
 }
 
 impl World {
-    pub(crate) fn open_stream(&mut self, call: usize, epoch: u64, worker: usize, suspect: bool) {
+    pub(crate) fn open_stream(
+        &mut self,
+        call: usize,
+        epoch: u64,
+        worker: usize,
+        suspect: Option<u64>,
+    ) {
         let stream = self.streams.len();
         self.streams.push(Stream {
             call,

@@ -1,7 +1,8 @@
 //! Choosing a worker by the rules that edges keep: a draining worker is never a target, the one to
 //! be left, like any that failed the session since its last progress, is the last resort or none
-//! at all, a suspect doubts the versions that failed it, a suspect stays away from other suspects, the state's
-//! schema must be readable, and the newest version comes first.
+//! at all, a suspect doubts the versions that failed it, a suspect stays away from the other suspects
+//! of its edge, the state's schema must be readable, and the newest version comes first. What one edge
+//! does not know of another's suspects, the worker does: see `workers`.
 
 use holdline_session::{Event, Seek, WorkerId};
 
@@ -32,7 +33,8 @@ impl World {
         if seek.suspect.is_some() {
             self.coverage.mark(Mark::SuspectSeek);
         }
-        self.open_stream(call, epoch.0, worker, seek.suspect.is_some());
+        let suspect = seek.suspect.map(|through| through.0);
+        self.open_stream(call, epoch.0, worker, suspect);
         let version = format!("v{}", self.workers[worker].version);
         let worker = WorkerId(worker as u64);
         self.feed(
@@ -91,7 +93,11 @@ impl World {
         let reads = seek.schema <= worker.version;
         let apart = seek.suspect.is_none()
             || !self.streams.iter().any(|stream| {
-                stream.worker == index && stream.suspect && !stream.edge_gone && stream.call != call
+                stream.worker == index
+                    && stream.edge == self.calls[call].edge
+                    && stream.suspect.is_some()
+                    && !stream.edge_gone
+                    && stream.call != call
             });
         seen && healthy && !worker.draining && reads && apart
     }

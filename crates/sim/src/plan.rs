@@ -219,6 +219,7 @@ fn limits(rng: &mut Rng, small_log: bool, small_window: bool) -> Limits {
         release_timeout: ms(80),
         progress_timeout: ms(rng.range(100, 200)),
         seek_max: ms(80),
+        hold_after: rng.percent(80).then(|| ms(rng.range(0, 300))),
         give_up: ms(rng.range(450, 1_200)),
         resume_window: ms(300),
         end_timeout: ms(rng.range(150, 500)),

@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use holdline_session::{
-    Account, Attributes, Epoch, Event, FromWorker, InputKind, LegName, LegState, Limits, Output,
-    Report, Session, SessionId, Setup, Snapshot, Time, ToWorker, View,
+    Account, Attributes, Epoch, Event, FromWorker, InputKind, LegName, LegRef, LegState, Limits,
+    Notice, Output, Report, Session, SessionId, Setup, Snapshot, Time, ToWorker, View,
 };
 
 use crate::model::Broken;
@@ -47,6 +47,7 @@ bugs! {
     StateOfEarlierAttach "state-of-earlier-attach",
     StrikesForgotten "strikes-forgotten",
     SuspectNotKeptApart "suspect-not-kept-apart",
+    SuspectFlagIgnored "suspect-flag-ignored-by-workers",
     FailedForgotten "failed-workers-forgotten",
     LossUnsaid "loss-unsaid",
     GapUnderstated "gap-understated",
@@ -62,6 +63,12 @@ bugs! {
     OldSnapshotRestored "old-snapshot-restored",
     CallerNotRead "caller-not-read",
     HoldUnsaid "hold-unsaid",
+    HoldSoundEarly "hold-sound-early",
+    HoldSoundNotStopped "hold-sound-not-stopped",
+    HoldSoundTooFast "hold-sound-too-fast",
+    HoldSoundBursts "hold-sound-bursts-after-absence",
+    HoldSoundHeld "hold-sound-runs-dry",
+    HoldSoundUntold "hold-sound-untold",
     EndSaidTwice "end-said-twice",
     EndNeverSaid "end-never-said",
 }
@@ -69,6 +76,10 @@ bugs! {
 pub(crate) struct Shell {
     session: Session,
     bug: Option<Bug>,
+    /// The edge was away.
+    is_late: bool,
+    /// The last hold sound.
+    sound: Option<(LegRef, u64)>,
     /// A snapshot of some time ago, for a bug that restores it.
     old: Option<Snapshot>,
     old_state: Option<Vec<(String, bytes::Bytes)>>,
@@ -98,6 +109,8 @@ impl Shell {
         Self {
             session: Session::new(setup, now, out),
             bug,
+            is_late: false,
+            sound: None,
             old: None,
             old_state: None,
             current: None,
@@ -183,6 +196,10 @@ impl Shell {
                     self.session.handle(step, Event::Tick, out);
                 }
             }
+            (Bug::HoldSoundBursts, _) => {
+                let due = self.session.next_wake();
+                self.is_late = due.is_some_and(|due| now.since(due) >= Duration::from_millis(250));
+            }
             (Bug::OldSnapshotRestored, _) if self.session.account().commits % 16 == 3 => {
                 self.old = Some(self.session.snapshot());
             }
@@ -235,11 +252,50 @@ impl Shell {
             Bug::HoldUnsaid => {
                 out.retain(|output| !matches!(output, Output::Report(Report::HoldEnded { .. })));
             }
+            Bug::HoldSoundTooFast => {
+                let sound = out.iter().rev().find_map(|output| match output {
+                    Output::HoldSound { leg, piece } if piece % 16 == 7 => Some(leg.clone()),
+                    _ => None,
+                });
+                if let Some(leg) = sound {
+                    out.push(Output::HoldSound { leg, piece: 8 });
+                }
+            }
+            // It makes up for what it did not say in time.
+            Bug::HoldSoundBursts if self.is_late => {
+                let last = out.iter().rev().find_map(|output| match output {
+                    Output::HoldSound { leg, piece } => Some((leg.clone(), *piece)),
+                    _ => None,
+                });
+                if let Some((leg, piece)) = last {
+                    let piece = piece + 1;
+                    out.push(Output::HoldSound { leg, piece });
+                }
+            }
+            Bug::HoldSoundHeld => {
+                out.retain(|output| !matches!(output, Output::HoldSound { piece: 9.., .. }));
+            }
+            Bug::HoldSoundNotStopped => self.play_on(out),
             Bug::EndNeverSaid => out.retain(|output| *output != Output::Finished),
             Bug::EndSaidTwice if out.last() == Some(&Output::Finished) => {
                 out.push(Output::Finished);
             }
             _ => {}
+        }
+    }
+
+    /// The sound goes on for one more piece when a worker is there.
+    fn play_on(&mut self, out: &mut Vec<Output>) {
+        for output in &*out {
+            if let Output::HoldSound { leg, piece } = output {
+                self.sound = Some((leg.clone(), *piece));
+            }
+        }
+        if self.current.is_some()
+            && let Some((leg, piece)) = self.sound.take()
+        {
+            let piece = piece + 1;
+            out.push(Output::HoldSound { leg, piece });
         }
     }
 
@@ -282,6 +338,11 @@ impl Shell {
                         InputKind::TimerFired { stale, .. } if bug == Bug::StaleMarkLost => {
                             *stale = false;
                         }
+                        InputKind::Notice(Notice::Hold { audio_ms, .. })
+                            if bug == Bug::HoldSoundUntold =>
+                        {
+                            *audio_ms = 0;
+                        }
                         InputKind::Gap(gap) if bug == Bug::GapUnderstated => {
                             gap.size.frames -= 1;
                         }
@@ -305,6 +366,7 @@ fn with_bug(mut limits: Limits, bug: Option<Bug>) -> Limits {
         Some(Bug::OfferCutShort) => limits.offer_timeout /= 3,
         Some(Bug::ReleaseCutShort) => limits.release_timeout /= 3,
         Some(Bug::GivesUpTooEarly) => limits.give_up /= 2,
+        Some(Bug::HoldSoundEarly) => limits.hold_after = limits.hold_after.map(|after| after / 2),
         Some(Bug::ResumeWindowCut) => limits.resume_window /= 2,
         _ => {}
     }

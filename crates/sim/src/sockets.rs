@@ -25,12 +25,19 @@ pub(crate) enum State {
     Gone,
 }
 
+/// What waits to be written.
+#[derive(Clone, Copy, Debug)]
+enum Piece {
+    Frame { bytes: u64 },
+    Sound,
+}
+
 /// One leg's present socket.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Socket {
     pub(crate) opening: u32,
     pub(crate) state: State,
-    out: VecDeque<u64>,
+    out: VecDeque<Piece>,
     writing: bool,
     /// The peer reads one frame at a time, or nothing at all, until then.
     pub(crate) slow_until: u64,
@@ -68,8 +75,15 @@ impl World {
                     return;
                 };
                 let socket = &mut self.calls[call].sockets[index];
-                socket.out.push_back(payload.len() as u64);
+                let bytes = payload.len() as u64;
+                socket.out.push_back(Piece::Frame { bytes });
                 self.start_writing(call, index);
+            }
+            Output::HoldSound { leg, .. } => {
+                if let Some(index) = self.socket_of(call, leg) {
+                    self.calls[call].sockets[index].out.push_back(Piece::Sound);
+                    self.start_writing(call, index);
+                }
             }
             Output::OpenLeg { leg, .. } => {
                 let index = LEGS.iter().position(|name| *name == leg.name.as_str());
@@ -129,14 +143,30 @@ impl World {
             let at = socket.slow_until;
             return self.queue.push(at, Happening::Write { call, leg, opening });
         }
-        let frames = if slow { 1 } else { socket.out.len() };
-        let frames = frames.min(socket.out.len());
-        let bytes = socket.out.drain(..frames).sum();
+        let pieces = if slow { 1 } else { socket.out.len() };
+        let pieces = pieces.min(socket.out.len());
+        let (mut frames, mut bytes, mut sound) = (0, 0, 0);
+        for piece in socket.out.drain(..pieces) {
+            match piece {
+                Piece::Frame { bytes: more } => {
+                    frames += 1;
+                    bytes += more;
+                }
+                Piece::Sound => sound += 1,
+            }
+        }
         self.start_writing(call, leg);
-        if frames > 0 {
+        if pieces > 0 {
             let leg = self.leg_ref(call, leg);
-            let frames = frames as u64;
-            self.feed(call, Event::LegWritten { leg, frames, bytes });
+            self.feed(
+                call,
+                Event::LegWritten {
+                    leg,
+                    frames,
+                    bytes,
+                    sound,
+                },
+            );
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     plan::Poison,
     program::Program,
     queue::Happening,
+    shell::Bug,
     world::{World, ms},
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Agent {
     working: bool,
     releasing: bool,
     stuck: bool,
+    /// What the offer said of suspicion, until that is done.
+    suspect: Option<u64>,
     /// The next commit breaks a rule.
     pub(crate) garbled: bool,
     /// Outside work that this agent has begun.
@@ -140,8 +143,33 @@ impl World {
             };
             return self.say_up(stream, Up::Said(reject));
         }
-        self.streams[stream].agent = Some(Agent::default());
+        if self.streams[stream].suspect.is_some() && !self.may_run_suspect(stream) {
+            let reject = FromWorker::Reject {
+                reason: "another suspect is here".to_owned(),
+                retry: true,
+            };
+            return self.say_up(stream, Up::Said(reject));
+        }
+        self.streams[stream].agent = Some(Agent {
+            suspect: self.streams[stream].suspect,
+            ..Agent::default()
+        });
         self.say_up(stream, Up::Said(FromWorker::Accept));
+    }
+
+    /// Whether no other suspect is at the worker of this stream, whichever edge it comes from.
+    fn may_run_suspect(&self, stream: usize) -> bool {
+        self.plants(Bug::SuspectFlagIgnored) || !self.has_other_suspect(stream)
+    }
+
+    fn has_other_suspect(&self, stream: usize) -> bool {
+        let (worker, call) = (self.streams[stream].worker, self.streams[stream].call);
+        self.streams.iter().any(|other| {
+            let agent = other.agent.as_ref();
+            other.worker == worker
+                && other.call != call
+                && agent.is_some_and(|agent| agent.suspect.is_some())
+        })
     }
 
     pub(crate) fn told(&mut self, stream: usize, message: ToWorker) {
@@ -168,6 +196,13 @@ impl World {
     }
 
     fn attached(&mut self, stream: usize, attach: &Attach) {
+        let suspect = self.streams[stream].agent.as_ref();
+        let suspect = suspect.is_some_and(|agent| agent.suspect.is_some());
+        if suspect && self.has_other_suspect(stream) {
+            let call = self.streams[stream].call;
+            let detail = format!("epoch {}", self.streams[stream].epoch);
+            return self.fail(call, "one suspect at a time at a worker", detail);
+        }
         let line = &mut self.streams[stream];
         let version = self.workers[line.worker].version;
         let write = if self.writes_two { version } else { 1 };
@@ -252,6 +287,9 @@ impl World {
             return;
         };
         let mut commit = program.commit(commands);
+        agent
+            .suspect
+            .take_if(|through| *through <= commit.through.0);
         if std::mem::take(&mut agent.garbled) && calm {
             commit.through = Seq(commit.through.0 + 1_000);
             self.coverage.mark(Mark::BadCommit);

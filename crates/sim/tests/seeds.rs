@@ -117,6 +117,13 @@ const PLANTED: &[(Bug, &[&str])] = &[
         &["a suspect is kept apart, and a reader of the schema is sought"],
     ),
     (
+        Bug::SuspectFlagIgnored,
+        &[
+            "one suspect at a time at a worker",
+            "a healthy call is never ended as poison",
+        ],
+    ),
+    (
         Bug::FailedForgotten,
         &["who failed a session is known to whoever picks the next"],
     ),
@@ -142,6 +149,8 @@ const PLANTED: &[(Bug, &[&str])] = &[
             "a release has its time",
             "an input stays what it is",
             "an input keeps its time, and none comes back",
+            "nobody gives up early",
+            "a lost caller is awaited",
         ],
     ),
     (Bug::GivesUpTooEarly, &["nobody gives up early"]),
@@ -156,6 +165,30 @@ const PLANTED: &[(Bug, &[&str])] = &[
         ],
     ),
     (Bug::EndSaidTwice, &["Finished is the last word"]),
+    (Bug::HoldSoundEarly, &["the hold sound has its time"]),
+    (
+        Bug::HoldSoundNotStopped,
+        &["the hold sound stops with the hold"],
+    ),
+    (
+        Bug::HoldSoundTooFast,
+        &["the hold sound is never far ahead"],
+    ),
+    (
+        Bug::HoldSoundBursts,
+        &[
+            "the hold sound is never far ahead",
+            "the hold sound is heard once, in order",
+        ],
+    ),
+    (Bug::HoldSoundHeld, &["the hold sound does not run dry"]),
+    (
+        Bug::HoldSoundUntold,
+        &[
+            "an input stays what it is",
+            "nothing is delivered that did not happen",
+        ],
+    ),
     (
         Bug::EndNeverSaid,
         &["every session ends", "the view is true: link, strikes, end"],

@@ -33,6 +33,8 @@ pub struct SessionMetrics {
     pub holds: IntCounter,
     /// How long they were without one, for those that found one again.
     pub hold_seconds: Histogram,
+    /// Hold sound that was handed to callers' sockets, as time.
+    pub hold_sound_ms: MillisCounter,
 }
 
 impl SessionMetrics {
@@ -88,6 +90,10 @@ impl SessionMetrics {
                 "How long a session was without a worker, where it found one again.",
                 HOLD_BUCKETS,
             ),
+            hold_sound_ms: MillisCounter(register.float_counter(
+                "holdline_session_hold_sound_seconds_total",
+                "Hold sound that was handed to callers' sockets, in seconds.",
+            )),
         }
     }
 

@@ -9,6 +9,8 @@
 mod scan;
 mod start;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
 use holdline_session::{Attributes, Class, Payload};
 
 use self::{
@@ -16,6 +18,9 @@ use self::{
     start::Start,
 };
 use super::Verdict;
+
+/// Bytes of mu-law audio per millisecond, the only encoding that Media Streams has.
+const MULAW_RATE: u32 = 8;
 
 /// How far a Twilio leg has come.
 #[derive(Debug)]
@@ -73,6 +78,23 @@ impl Twilio {
             Self::Waiting { .. } => None,
             Self::Started { attributes, .. } => attributes.take(),
         }
+    }
+
+    pub(super) fn sound(&self, mulaw: &[u8]) -> Option<Payload> {
+        let Self::Started {
+            stream_sid,
+            rate: Some(MULAW_RATE),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let message = serde_json::json!({
+            "event": "media",
+            "streamSid": stream_sid,
+            "media": { "payload": BASE64_STANDARD.encode(mulaw) },
+        });
+        Some(Payload::Text(Bytes::from(message.to_string())))
     }
 
     fn begin(&mut self, text: &[u8]) -> Verdict {

@@ -108,7 +108,7 @@ async fn run(
     let now = edge.clock.now();
     let mut out = Vec::new();
     let mut call = Call {
-        session: Session::new(setup(&edge, id, &route, &identity), now, &mut out),
+        session: Session::new(setup(&edge, id, &route, &identity, &socket), now, &mut out),
         depth: Depth::new(edge.metrics.sessions.clone()),
         attributes: identity.attributes,
         legs,
@@ -126,7 +126,13 @@ async fn run(
     drop((place, permit));
 }
 
-fn setup(edge: &Edge, id: SessionId, route: &RouteRuntime, identity: &Identity) -> Setup {
+fn setup(
+    edge: &Edge,
+    id: SessionId,
+    route: &RouteRuntime,
+    identity: &Identity,
+    socket: &LegSocket,
+) -> Setup {
     let Route {
         legs: dialled,
         webhook,
@@ -137,6 +143,9 @@ fn setup(edge: &Edge, id: SessionId, route: &RouteRuntime, identity: &Identity) 
     if webhook.is_none() && takeover.is_none() {
         // Nobody could prove that he has come back: there is nothing to wait for.
         limits.resume_window = Duration::ZERO;
+    }
+    if !socket.plays() {
+        limits.hold_after = None;
     }
     Setup {
         id,

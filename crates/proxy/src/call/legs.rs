@@ -4,6 +4,7 @@
 //! and the engine's `leg_high` bounds it as it bounds an open socket's out-buffer.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
@@ -33,9 +34,20 @@ pub(super) struct Legs {
 struct Slot {
     leg: LegRef,
     kind: LegKind,
-    /// Frames handed to it that its socket has not taken.
+    /// Workers' frames handed to it that its socket has not taken.
     unwritten: u64,
+    sound: Sound,
     state: State,
+}
+
+/// Which of the messages handed to a socket, in their order, are hold sound: a socket only says how
+/// many messages it took, and a worker is told of its own alone.
+#[derive(Debug, Default)]
+struct Sound {
+    handed: u64,
+    taken: u64,
+    /// Number and bytes of each piece that was not taken. The engine keeps them few.
+    pieces: VecDeque<(u64, u64)>,
 }
 
 /// ```text
@@ -112,6 +124,20 @@ impl Legs {
             State::Cancelled | State::Gone => return,
         }
         slot.unwritten += 1;
+        slot.sound.handed += 1;
+    }
+
+    /// Queues a piece of hold sound, in the caller's dialect.
+    pub(super) fn sound(&mut self, leg: &LegRef, audio: &[u8]) {
+        let Some(slot) = self.slot_mut(leg) else {
+            return;
+        };
+        if let State::Open(socket) = &mut slot.state
+            && let Some(payload) = socket.sound(audio)
+        {
+            slot.sound.push(payload.len() as u64);
+            socket.queue(payload);
+        }
     }
 
     /// Writes what is queued, then closes, all `within` this time.
@@ -156,11 +182,15 @@ impl Legs {
                     leg: slot.leg.clone(),
                     frame,
                 },
-                LegEvent::Written { frames, bytes } => Event::LegWritten {
-                    leg: slot.leg.clone(),
-                    frames,
-                    bytes,
-                },
+                LegEvent::Written { frames, bytes } => {
+                    let (sound, sound_bytes) = slot.sound.written(frames);
+                    Event::LegWritten {
+                        leg: slot.leg.clone(),
+                        frames: frames - sound,
+                        bytes: bytes.saturating_sub(sound_bytes),
+                        sound,
+                    }
+                }
                 LegEvent::Closed(close) => closed(&slot.leg, close),
             },
             State::Cancelled => closed(&slot.leg, never_opened()),
@@ -190,12 +220,31 @@ impl Legs {
             kind: LegKind::of(leg.name.as_str()),
             leg,
             unwritten: 0,
+            sound: Sound::default(),
             state,
         });
     }
 
     fn slot_mut(&mut self, leg: &LegRef) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|slot| slot.leg == *leg)
+    }
+}
+
+impl Sound {
+    fn push(&mut self, bytes: u64) {
+        self.pieces.push_back((self.handed, bytes));
+        self.handed += 1;
+    }
+
+    /// How many of the next `messages` are pieces, and their bytes.
+    fn written(&mut self, messages: u64) -> (u64, u64) {
+        self.taken += messages;
+        let (mut count, mut sum) = (0, 0);
+        while let Some((_, bytes)) = self.pieces.pop_front_if(|(number, _)| *number < self.taken) {
+            count += 1;
+            sum += bytes;
+        }
+        (count, sum)
     }
 }
 

@@ -154,6 +154,11 @@ impl Story {
         self.handoffs
     }
 
+    /// The caller hears 20 ms more of the hold sound.
+    pub(super) fn sounded(&self) {
+        self.metrics.sessions.hold_sound_ms.inc_by(20);
+    }
+
     /// Tells one report of the engine.
     pub(super) fn tell(&mut self, now: Time, report: Report, streams: &Streams) {
         match report {
@@ -236,9 +241,10 @@ impl Story {
                 sessions.holds.inc();
                 warn!(%session, call_sid, "no worker can be had: the call is held");
             }
-            Report::HoldEnded { held } => {
+            Report::HoldEnded { held, audio_ms } => {
                 sessions.hold_seconds.observe(held.as_secs_f64());
-                info!(%session, call_sid, held_us = micros(*held), "the call has a worker again");
+                let held_us = micros(*held);
+                info!(%session, call_sid, held_us, audio_ms, "the call has a worker again");
             }
             Report::Strike { strikes } => {
                 sessions.strikes.inc();
@@ -370,6 +376,7 @@ impl Story {
             refused = account.refused,
             fenced = account.fenced,
             holds = account.holds,
+            hold_sound_ms = account.hold_ms,
             resumes = account.resumes,
             media_dropped = account.media_dropped,
             media_lost = account.media_lost,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Attach, AttachReason, EndReason, Epoch, FromWorker, HangupCause, InputKind, Loss, MoveReason,
-    Notice, Output, Report, Seek, Session, Time, ToWorker, WorkerId,
+    Output, Report, Seek, Session, Time, ToWorker, WorkerId,
     link::{Attachment, Link, Offer, Speaker},
     refusal::Refusal,
 };
@@ -165,8 +165,8 @@ impl Session {
         }
         let given_up = self
             .recovery
-            .unattached_since
-            .is_some_and(|since| now.since(since) >= self.limits.give_up);
+            .alone
+            .is_some_and(|alone| alone.give_up_at(&self.limits) <= now);
         if given_up {
             let detail = format!("no worker for {:?}", self.limits.give_up);
             self.begin_end(now, EndReason::GaveUp, detail, out);
@@ -309,7 +309,7 @@ impl Session {
         self.recovery.since = now;
         self.recovery.failures = 0;
         self.recovery.avoid = worker;
-        self.recovery.unattached_since = Some(now);
+        self.begin_alone(now);
         self.recovery.reason = AttachReason::Recovery;
         if self.count_loss(now, &at, out) {
             if let Some((offer, _)) = target {
@@ -346,7 +346,7 @@ impl Session {
             return self.attach(now, offer, reason, out);
         }
         self.recovery.reason = reason;
-        self.recovery.unattached_since.get_or_insert(now);
+        self.begin_alone(now);
         self.link = Link::Vacant { retry_at: now };
         if self.life.wants_worker() {
             self.seek(now, out);
@@ -382,12 +382,12 @@ impl Session {
             // An answer before the shell said whom it asked: the shell is at fault, ask again.
             let cause = HangupCause::Fenced;
             out.push(Output::Hangup { epoch, cause });
-            self.recovery.unattached_since.get_or_insert(now);
+            self.begin_alone(now);
             self.link = Link::Vacant { retry_at: now };
             return;
         };
         at.delivered = self.log.committed();
-        let held = self.end_hold(now, out);
+        let held = self.end_alone(now, out);
         let replayed = std::mem::take(&mut self.account.to_replay);
         self.account.replayed += replayed;
         self.account.attachments += 1;
@@ -407,8 +407,7 @@ impl Session {
             out.push(Output::Report(Report::MoveStarted { epoch, reason }));
         }
         self.link = Link::Live(at);
-        if let Some(held) = held {
-            let notice = Notice::Hold { held, audio_ms: 0 };
+        if let Some(notice) = held {
             self.log_input(now, InputKind::Notice(notice), out);
         }
     }
@@ -449,24 +448,5 @@ impl Session {
         self.recovery.failures += 1;
         let wait = self.limits.seek_min * 2u32.pow(doublings);
         wait.min(self.limits.seek_max)
-    }
-
-    fn say_hold(&mut self, out: &mut Vec<Output>) {
-        if !self.recovery.holding {
-            self.recovery.holding = true;
-            self.account.holds += 1;
-            out.push(Output::Report(Report::HoldStarted));
-        }
-    }
-
-    /// How long the session was without a worker, where that had to be said.
-    fn end_hold(&mut self, now: Time, out: &mut Vec<Output>) -> Option<Duration> {
-        let since = self.recovery.unattached_since.take();
-        if !std::mem::take(&mut self.recovery.holding) {
-            return None;
-        }
-        let held = now.since(since.unwrap_or(now));
-        out.push(Output::Report(Report::HoldEnded { held }));
-        Some(held)
     }
 }

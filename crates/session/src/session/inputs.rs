@@ -59,9 +59,16 @@ impl Session {
         }
     }
 
-    pub(super) fn leg_written(&mut self, now: Time, leg: &LegRef, frames: u64, bytes: u64) {
+    pub(super) fn leg_written(
+        &mut self,
+        now: Time,
+        leg: &LegRef,
+        (frames, bytes): (u64, u64),
+        sound: u64,
+    ) {
         let limits = &self.limits;
         if let Some(present) = self.legs.current(leg) {
+            present.sound_written(sound);
             present.written(now, frames, bytes, limits);
             self.account.leg_mut(leg.name.is_caller()).frames_written += frames;
         }

@@ -46,7 +46,7 @@ impl Session {
         let window = self.limits.window_bytes;
         assert!(at.outstanding() <= 1 || at.outstanding_bytes() <= window.max(at.largest()));
         assert!(at.outstanding() <= self.limits.window_inputs.max(1) as usize);
-        assert!(self.recovery.unattached_since.is_none());
+        assert!(self.recovery.alone.is_none());
         if matches!(self.link, Link::Live(_) | Link::Moving(..)) {
             let waiting = at.waiting_since.is_some();
             assert_eq!(waiting, at.delivered > self.log.committed());

@@ -17,7 +17,7 @@ use crate::{
     timers::Timers,
 };
 
-use super::{Account, Recovery, ending::Life};
+use super::{Account, Alone, Recovery, ending::Life};
 
 /// Raised when the layout changes; a snapshot of another layout is refused.
 const LAYOUT: u8 = 2;
@@ -36,7 +36,7 @@ pub struct Snapshot {
     committed_legs: CommittedLegs,
     life: Life,
     next_epoch: Epoch,
-    unattached_since: Option<Time>,
+    alone: Option<Alone>,
     loss_at: Option<Seq>,
     strikes: u32,
     suspect_through: Seq,
@@ -142,7 +142,7 @@ impl Session {
             committed_legs: self.committed_legs.clone(),
             life: self.life.clone(),
             next_epoch: self.next_epoch,
-            unattached_since: self.recovery.unattached_since,
+            alone: self.recovery.alone,
             loss_at: self.recovery.loss_at,
             strikes: self.recovery.strikes,
             suspect_through: self.recovery.suspect_through,
@@ -179,8 +179,7 @@ impl Session {
             recovery: Recovery {
                 reason: AttachReason::Resume,
                 since: now,
-                unattached_since: Some(snapshot.unattached_since.unwrap_or(now)),
-                holding: false,
+                alone: Some(snapshot.alone.unwrap_or(Alone::new(now))),
                 failures: 0,
                 avoid: None,
                 failed: Vec::new(),

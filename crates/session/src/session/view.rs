@@ -100,6 +100,8 @@ pub struct Account {
     pub unsent_frames: u64,
     /// Times without a worker.
     pub holds: u64,
+    /// Hold sound that was handed to the caller's socket, in milliseconds.
+    pub hold_ms: u64,
     /// Times that the caller came back on a new socket.
     pub resumes: u64,
     /// Inputs that were never committed, `SessionEnded` among them.

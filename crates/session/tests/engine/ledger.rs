@@ -15,9 +15,11 @@ use holdline_session::{
 
 mod commit;
 mod deliver;
+mod hold;
 mod legs;
 mod told;
 
+use hold::Hold;
 use told::Told;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +38,8 @@ struct Leg {
     since: Time,
     stopped: bool,
     unwritten: VecDeque<u64>,
+    /// Pieces of hold sound that its socket has not taken.
+    unwritten_sound: u64,
 }
 
 impl Leg {
@@ -110,6 +114,7 @@ pub(crate) struct Ledger {
     at: Option<At>,
     last_epoch: u64,
     unattached_since: Time,
+    hold: Hold,
     ending: Option<EndReason>,
     is_closed: bool,
     is_finished: bool,
@@ -142,6 +147,7 @@ impl Ledger {
             at: None,
             last_epoch: 0,
             unattached_since: Time(0),
+            hold: Hold::default(),
             ending: None,
             is_closed: false,
             is_finished: false,
@@ -203,8 +209,11 @@ impl Ledger {
                     false,
                 )
             }),
-            Event::LegWritten { leg, frames, .. } => {
+            Event::LegWritten {
+                leg, frames, sound, ..
+            } => {
                 if let Some(present) = self.present(leg) {
+                    present.unwritten_sound -= sound;
                     present.unwritten.drain(..usize::try_from(*frames).unwrap());
                 }
                 None
@@ -265,8 +274,11 @@ impl Ledger {
     }
 
     /// The session went on in another process: every epoch so far is of the past.
-    pub(crate) fn restored(&mut self) {
-        self.at = None;
+    pub(crate) fn restored(&mut self, now: Time) {
+        if self.at.take().is_some() {
+            self.unattached_since = now;
+            self.hold = Hold::default();
+        }
         self.pending = None;
     }
 
@@ -299,6 +311,10 @@ impl Ledger {
     pub(crate) fn leg_ref(&self, name: &str) -> Option<LegRef> {
         let leg = self.legs.get(name)?;
         Some(LegRef::new(name, leg.incarnation))
+    }
+
+    pub(crate) fn unwritten_sound(&self, name: &str) -> u64 {
+        self.legs[name].unwritten_sound
     }
 
     /// Sizes of the oldest unwritten frames.

@@ -209,7 +209,7 @@ fn a_session_without_a_worker_backs_off_holds_and_says_how_long_it_was() {
     let next = rig.attach();
     let outs = rig.take();
     let held = ms(u64::try_from(held).unwrap());
-    assert!(outs.says(&Report::HoldEnded { held }));
+    assert!(outs.says(&Report::HoldEnded { held, audio_ms: 0 }));
     let notice = InputKind::Notice(Notice::Hold { held, audio_ms: 0 });
     assert_eq!(outs.kinds(next), [notice]);
     assert_eq!(rig.session.account().holds, 1);

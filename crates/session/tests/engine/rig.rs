@@ -125,6 +125,17 @@ impl Rig {
         Outs(self.out.clone()).seeks().last().unwrap().epoch
     }
 
+    /// As `sought`, where that was taken long ago: lets the present offer fail, and waits for the next.
+    pub(crate) fn sought_again(&mut self) -> Epoch {
+        let before = Outs(self.out.clone()).seeks().len();
+        while Outs(self.out.clone()).seeks().len() == before {
+            let wake = self.session.next_wake().unwrap();
+            self.now = self.now.max(wake);
+            self.feed(Event::Tick);
+        }
+        self.sought()
+    }
+
     /// Answers the open `Seek`: a worker is found and takes the session.
     pub(crate) fn attach(&mut self) -> Epoch {
         let epoch = self.sought();
@@ -200,7 +211,12 @@ impl Rig {
     }
 
     pub(crate) fn written(&mut self, leg: LegRef, frames: u64, bytes: u64) {
-        self.feed(Event::LegWritten { leg, frames, bytes });
+        self.feed(Event::LegWritten {
+            leg,
+            frames,
+            bytes,
+            sound: 0,
+        });
     }
 }
 

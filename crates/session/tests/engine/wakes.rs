@@ -36,7 +36,7 @@ fn a_lost_caller_and_an_end_are_looked_at_again_when_their_time_is_over() {
     let (mut rig, epoch) = Rig::running(|_| {});
     rig.closed(caller(), Fault::Network);
     rig.commit(epoch, 2);
-    assert_eq!(wake_in(&rig), Some(15_000));
+    assert_eq!(wake_in(&rig), Some(250), "to notice its own absence");
     rig.advance(ms(15_000));
     rig.take();
     // The end is outstanding, and the worker is waited for.

@@ -53,6 +53,7 @@ fn limits() -> Limits {
         leg_high: 40,
         write_timeout: ms(1_500),
         close_timeout: ms(300),
+        hold_after: Some(ms(150)),
         give_up: ms(5_000),
         resume_window: ms(2_000),
         end_timeout: ms(3_000),
@@ -242,7 +243,7 @@ impl World {
             (after.ending, after.unwritten_bytes)
         );
         self.offers.clear();
-        self.ledger.restored();
+        self.ledger.restored(self.now);
         self.feed(Event::Tick);
     }
 
@@ -306,12 +307,18 @@ impl World {
             return;
         }
         let sizes = self.ledger.unwritten(name, usize::from(frames));
-        if sizes.is_empty() {
+        let sound = self.ledger.unwritten_sound(name).min(u64::from(frames));
+        if sizes.is_empty() && sound == 0 {
             return;
         }
         let leg = self.ledger.leg_ref(name).unwrap();
         let (frames, bytes) = (sizes.len() as u64, sizes.iter().sum());
-        self.feed(Event::LegWritten { leg, frames, bytes });
+        self.feed(Event::LegWritten {
+            leg,
+            frames,
+            bytes,
+            sound,
+        });
     }
 
     /// The open offer gets as far as this.

@@ -277,6 +277,7 @@ fn mark(kind: &InputKind, coverage: &mut Coverage) {
         InputKind::TimerFired { stale: true, .. } => Mark::StaleTimer,
         InputKind::TimerFired { .. } => Mark::TimerFired,
         InputKind::LegReplaced { .. } => Mark::LegReplaced,
+        InputKind::Notice(Notice::Hold { audio_ms: 1.., .. }) => Mark::HoldNoticeSound,
         InputKind::Notice(Notice::Hold { .. }) => Mark::HoldNotice,
         InputKind::Notice(Notice::Deadline { .. }) => Mark::DeadlineNotice,
         InputKind::Notice(Notice::StateNearLimit { .. }) => Mark::StateNotice,

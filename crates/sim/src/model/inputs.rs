@@ -11,12 +11,12 @@ impl Model {
     /// As many inputs came as something happened, and what they are is remembered.
     pub(super) fn appends(&mut self, shell: &Shell, now: Time, out: &[Output]) -> Check {
         for output in out {
-            if let Output::Report(Report::HoldEnded { held }) = output
+            if let Output::Report(Report::HoldEnded { held, .. }) = output
                 && !self.is_closed
             {
                 let notice = Notice::Hold {
                     held: *held,
-                    audio_ms: 0,
+                    audio_ms: self.hold.audio_ms(),
                 };
                 self.step.must.push(Known::new(&InputKind::Notice(notice)));
             }

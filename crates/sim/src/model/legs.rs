@@ -28,6 +28,8 @@ pub(super) struct Leg {
     /// It took nothing for too long.
     stuck: bool,
     pub(super) unwritten: VecDeque<u64>,
+    /// Pieces of hold sound that its socket has not taken.
+    pub(super) unwritten_sound: u64,
 }
 
 impl Leg {
@@ -51,6 +53,7 @@ impl Model {
             stopped: false,
             stuck: false,
             unwritten: VecDeque::new(),
+            unwritten_sound: 0,
         };
         let leg_ref = LegRef::new(name, *incarnation);
         self.legs.insert(name.to_owned(), leg);
@@ -103,6 +106,7 @@ impl Model {
             present.phase = Phase::Awaited;
             present.since = now;
             present.unwritten.clear();
+            present.unwritten_sound = 0;
             return Some(unsent);
         }
         let reason = match (present.phase, fault) {

@@ -43,6 +43,9 @@ impl Model {
                     ensure!(place.is_some(), "a leg is closed once", "{leg}");
                     place.map(|place| self.step.closes.swap_remove(place));
                 }
+                Output::HoldSound { leg, piece } => {
+                    self.sounds(now, leg, *piece, coverage)?;
+                }
                 Output::Seek(seek) => self.seeks(now, seek, coverage)?,
                 Output::ToWorker { epoch, message } => {
                     self.told(now, epoch.0, message, coverage)?;
@@ -173,7 +176,7 @@ impl Model {
         if *cause == HangupCause::Done {
             self.link = self.link.released();
         }
-        self.unattached_since = now;
+        self.begins_alone(now);
         self.pending = None;
         if *cause == HangupCause::Stuck {
             let waited = now.since(at.waiting_since);

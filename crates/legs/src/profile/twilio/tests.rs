@@ -177,3 +177,21 @@ fn binary_ends_the_leg_and_junk_is_left_out() {
         Verdict::Deliver(Class::Stop)
     );
 }
+
+#[test]
+fn sound_is_a_media_message_of_the_present_stream() {
+    let twilio = Twilio::default();
+    assert_eq!(twilio.sound(&[0xFF]), None, "nobody knows the stream yet");
+    let twilio = started();
+    let Some(Payload::Text(said)) = twilio.sound(&[0xFF, 0x00]) else {
+        panic!("no sound");
+    };
+    let message: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(message["event"], "media");
+    assert_eq!(message["media"]["payload"], "/wA=");
+    assert_eq!(message["streamSid"], "MZ1");
+    let other = START.replace("8000", "16000");
+    let mut twilio = Twilio::default();
+    assert_eq!(twilio.judge(&text(&other)), Verdict::Deliver(Class::Control));
+    assert_eq!(twilio.sound(&[0xFF]), None, "another encoding");
+}

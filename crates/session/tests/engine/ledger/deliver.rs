@@ -6,18 +6,18 @@ use holdline_session::{
     Attach, Gap, HangupCause, Input, InputKind, Notice, Output, Report, Session, Time, ToWorker,
 };
 
-use super::{At, Ledger, Slot, gaps};
+use super::{At, Hold, Ledger, Slot, gaps};
 
 impl Ledger {
     /// As many inputs came as something happened, and what they are is remembered.
     pub(super) fn appends(&mut self, session: &Session, now: Time, out: &[Output]) {
         for output in out {
-            if let Output::Report(Report::HoldEnded { held }) = output
+            if let Output::Report(Report::HoldEnded { held, audio_ms }) = output
                 && !self.is_closed
             {
                 let notice = Notice::Hold {
                     held: *held,
-                    audio_ms: 0,
+                    audio_ms: *audio_ms,
                 };
                 self.step.must.push(InputKind::Notice(notice));
             }
@@ -124,8 +124,12 @@ impl Ledger {
                     self.last_epoch = seek.epoch.0;
                 }
                 Output::ToWorker { epoch, message } => self.told(session, now, epoch.0, message),
+                Output::HoldSound { leg, piece } => self.sounds(now, leg, *piece),
                 Output::Hangup { epoch, cause } => self.hung_up(now, epoch.0, cause),
                 Output::Report(Report::Lost { .. }) => self.losses.push(self.committed),
+                Output::Report(Report::HoldEnded { audio_ms, .. }) => {
+                    assert_eq!(*audio_ms, self.hold.audio_ms());
+                }
                 Output::Report(Report::EndLost { inputs }) => self.end_lost = *inputs,
                 Output::Report(_) => {}
                 Output::Finished => {
@@ -150,6 +154,7 @@ impl Ledger {
         if let Some(commit) = &self.pending {
             assert!(self.must_wait(commit), "a commit waits for nothing");
         }
+        self.hears_enough(session, now);
     }
 
     fn lost_media(&mut self, out: &[Output]) {
@@ -172,6 +177,7 @@ impl Ledger {
             return;
         };
         self.unattached_since = now;
+        self.hold = Hold::default();
         self.pending = None;
         if *cause == HangupCause::Stuck {
             assert!(!at.outstanding.is_empty());

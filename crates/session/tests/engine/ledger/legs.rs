@@ -19,6 +19,7 @@ impl Ledger {
             since: now,
             stopped: false,
             unwritten: VecDeque::new(),
+            unwritten_sound: 0,
         };
         let leg_ref = LegRef::new(name, *incarnation);
         self.legs.insert(name.to_owned(), leg);
@@ -47,6 +48,7 @@ impl Ledger {
             present.phase = Phase::Awaited;
             present.since = now;
             present.unwritten.clear();
+            present.unwritten_sound = 0;
         } else {
             self.step.caller_closed |= leg.name.is_caller();
             self.legs.remove(leg.name.as_str());
