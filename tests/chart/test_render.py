@@ -1,5 +1,7 @@
 """What comes out of the chart is valid, complete and as it was."""
 
+import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -77,19 +79,20 @@ class Render(unittest.TestCase):
                 text = yaml.safe_dump(pod)
                 self.assertNotIn("exec:", text, f"{name} {workload}")
 
-    def test_prometheus_understands_the_alerts(self):
+    def test_alerts_come_when_they_should_and_not_else(self):
+        """Judged by Prometheus' own tool, by the cases in alerts.yaml."""
         rule = one(objects(cases()["statefulset"]), "PrometheusRule")
         self.assertNotIn("@", yaml.safe_dump(rule["spec"]))
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump(rule["spec"], file)
-            file.flush()
-            try:
-                told = subprocess.run(
-                    ["promtool", "check", "rules", file.name], capture_output=True, text=True
-                )
-            except FileNotFoundError:
-                self.fail("`promtool` is not there: `tests/run` installs it (Debian: prometheus)")
-        self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            rules = pathlib.Path(folder) / "rules.yaml"
+            rules.write_text(yaml.safe_dump(rule["spec"]))
+            shutil.copy(HERE / "alerts.yaml", folder)
+            for arguments in (["check", "rules", rules], ["test", "rules", f"{folder}/alerts.yaml"]):
+                try:
+                    told = subprocess.run(["promtool", *arguments], capture_output=True, text=True)
+                except FileNotFoundError:
+                    self.fail("`promtool` is not there: `tests/run` installs it (Debian: prometheus)")
+                self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
 
 
 def clean(text):
