@@ -12,13 +12,13 @@ mod engine {
     mod commits;
     mod endings;
     mod handoffs;
-    mod holds;
     mod known_legs;
     mod ledger;
     mod leg_io;
     mod logs;
     mod losses;
     mod messages;
+    mod openings;
     mod poison;
     mod random;
     mod refusals;

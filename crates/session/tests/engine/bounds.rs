@@ -45,6 +45,15 @@ fn a_schema_is_chosen_freely_only_while_there_is_neither_schema_nor_state() {
 }
 
 #[test]
+fn a_full_state_takes_a_value_of_the_same_size_and_none_that_is_larger_by_a_byte() {
+    let (mut rig, epoch) = Rig::running(|limits| limits.state_bytes = 10);
+    let full = [("a", "1234"), ("b", "1234")];
+    assert!(taken(&mut rig, epoch, puts(1, 0, &full)));
+    assert!(taken(&mut rig, epoch, puts(1, 0, &[("b", "abcd")])));
+    assert!(!taken(&mut rig, epoch, puts(1, 0, &[("b", "12345")])));
+}
+
+#[test]
 fn a_log_deep_in_frames_leaves_outbound_legs_unread_too() {
     let (mut rig, epoch) = Rig::bridged(|limits| {
         limits.log_frames = 10;

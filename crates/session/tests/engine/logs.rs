@@ -100,6 +100,21 @@ fn media_that_only_a_lost_worker_had_received_is_lost_when_it_is_committed() {
 }
 
 #[test]
+fn media_that_was_received_does_not_join_a_gap_that_was_received_as_a_gap() {
+    let (mut rig, next) = starved();
+    for _ in 2..=6 {
+        rig.media("x");
+    }
+    accept(&mut rig, next);
+    rig.media("x");
+    let outs = rig.take();
+    assert_eq!(outs.media_dropped(), [2, 3]);
+    assert_eq!(outs.seqs(next), [2, 3, 4, 5, 6, 7]);
+    rig.commit(next, 7);
+    assert_eq!(rig.take().media_lost(), [(2, 2)]);
+}
+
+#[test]
 fn a_gap_does_not_grow_over_what_was_delivered() {
     let (mut rig, epoch) = Rig::running(|limits| {
         limits.log_frames = 4;
