@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::identity::{FrameId, StreamId, UNKNOWN_CALL, Voice};
 use crate::ledger::StreamLedger;
 use crate::openai::record::{ConnectionRecord, Outcome, ResponseRecord};
+use crate::twilio::hold::HoldHeard;
 use crate::twilio::record::{CallRecord, Fate};
 
 /// One frame that is missing.
@@ -48,7 +49,8 @@ pub struct Way {
     pub repeated: u64,
     /// Frames that arrived behind a later one of their stream.
     pub reordered: u64,
-    /// Bytes of audio that carry no identity and are not silence: damage, or hold sounds.
+    /// Bytes of audio that carry no identity and are neither silence nor the hold sound that the
+    /// caller knows: damage.
     pub unreadable_bytes: u64,
     /// Bytes of silence that carry no identity: what a worker filled gaps with.
     pub silence_bytes: u64,
@@ -76,6 +78,8 @@ pub struct Account {
     pub cut_off: u64,
     /// Messages to the caller that Twilio would warn of.
     pub violations: u64,
+    /// What the caller heard of the edge's hold sound.
+    pub hold: HoldHeard,
 }
 
 /// The numbers of a [`Way`], for reports.
@@ -190,6 +194,10 @@ pub fn account<'a>(
         .filter(|model| concerns(call, model))
         .collect();
     let heard = || call.streams.iter().flat_map(|stream| &stream.heard);
+    let mut hold = HoldHeard::default();
+    for stream in &call.streams {
+        hold.add(&HoldHeard::of(&stream.hold));
+    }
     let count = |fate| heard().filter(|frame| frame.fate == fate).count() as u64;
     Account {
         call: call.call,
@@ -202,6 +210,7 @@ pub fn account<'a>(
             .iter()
             .map(|stream| stream.violation_count)
             .sum(),
+        hold,
     }
 }
 

@@ -6,6 +6,7 @@
 //! debugger as a warning is a [`record::Violation`] here.
 
 mod caller;
+pub mod hold;
 mod line;
 mod messages;
 mod mouth;
@@ -16,6 +17,7 @@ pub mod script;
 pub mod signature;
 
 pub use caller::{CallHandle, CallOver, CallerError, Progress, TwilioCaller};
+pub use hold::HoldHeard;
 pub use options::{CallerOptions, Redirect};
 pub use record::{CallRecord, Fate, HeardFrame, StreamEnd, StreamRecord, Violation};
 pub use script::{Action, Script};

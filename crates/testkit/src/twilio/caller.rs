@@ -49,6 +49,8 @@ pub struct Progress {
     pub frames_sent: u64,
     /// Stamped frames received, repeated ones too.
     pub frames_received: u64,
+    /// Pieces of 20 ms of hold sound received.
+    pub hold_pieces: u64,
     /// Marks echoed.
     pub marks_echoed: u64,
     /// `clear` messages received.

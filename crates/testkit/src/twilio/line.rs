@@ -8,10 +8,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use super::hold::{HoldEar, HoldPiece};
 use super::messages::{FromServer, Names, Writer, parse};
 use super::mouth::Mouth;
 use super::options::CallerOptions;
-use super::playback::{Echo, Playback, QUEUE_LIMIT};
+use super::playback::{Echo, Placed, Playback, QUEUE_LIMIT};
 use super::record::{
     Fate, HeardAudio, HeardFrame, KEPT_VIOLATIONS, MarkRecord, SentFrame, StreamEnd, StreamRecord,
     Violation,
@@ -31,6 +32,7 @@ pub(crate) struct Line {
     mouth: Mouth,
     playback: Playback,
     scanner: Scanner,
+    hold: HoldEar,
     record: StreamRecord,
     jitter: Prng,
     /// The deadline of the next frame without jitter, and with it.
@@ -64,6 +66,7 @@ impl Line {
             mouth,
             playback: Playback::new(options.start_delay, QUEUE_LIMIT),
             scanner: Scanner::default(),
+            hold: HoldEar::new(options.hold_sound.clone()),
             record: StreamRecord::new(stream_sid, part, now),
             jitter: Prng::new((u64::from(options.call) << 32) | u64::from(part)),
             base: now + FRAME_TIME,
@@ -306,6 +309,14 @@ impl Line {
         let before = self.scanner.incomplete_bytes();
         let consumed = self.scanner.consumed_bytes();
         let placed = self.playback.media(now, audio.len());
+        if let Some(number) = self.hold.hear(audio) {
+            self.record.hold.push(HoldPiece {
+                number,
+                received: now,
+                plays_at: placed.starts,
+            });
+            return self.keep(audio, placed);
+        }
         let origin = placed
             .starts
             .checked_sub(mulaw::duration(before))
@@ -328,6 +339,11 @@ impl Line {
                 fate,
             });
         }
+        self.keep(audio, placed);
+    }
+
+    /// Keeps what is heard, where it is to be listened to.
+    fn keep(&mut self, audio: &[u8], placed: Placed) {
         if self.options.keep_audio && !self.deaf {
             let audio = audio[..placed.accepted].to_vec();
             self.record.heard_audio.push(HeardAudio {

@@ -57,6 +57,9 @@ pub struct CallerOptions {
     pub redirect: Option<Redirect>,
     /// Longest call; then it hangs up at once.
     pub max_length: Duration,
+    /// The sound that the server plays while it has nobody to talk to, in frames of 160 bytes of
+    /// mu-law: recognised by its bytes, measured, and no damage.
+    pub hold_sound: Option<Arc<[u8]>>,
     /// Keep all audio for a WAV file: 16 KB a second in all.
     pub keep_audio: bool,
 }
@@ -83,6 +86,7 @@ impl CallerOptions {
             redirect: None,
             // Twilio's own limit for a call.
             max_length: Duration::from_secs(4 * 3_600),
+            hold_sound: None,
             keep_audio: false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::hold::HoldPiece;
 use crate::identity::FrameId;
 use crate::ledger::Ledger;
 use crate::mulaw;
@@ -112,9 +113,12 @@ pub struct StreamRecord {
     pub sent: Vec<SentFrame>,
     /// The frames received, in order of arrival, duplicates too.
     pub heard: Vec<HeardFrame>,
+    /// The pieces of hold sound received, where the caller knows the sound.
+    pub hold: Vec<HoldPiece>,
     /// Which model streams came, and how.
     pub ledger: Ledger,
-    /// Received audio that carries no identity: hold sounds, or damage.
+    /// Received audio that carries no identity: damage, or a hold sound that the caller does not
+    /// know.
     pub unreadable_bytes: u64,
     /// Silence that carries no identity: fillings.
     pub silence_bytes: u64,
@@ -151,6 +155,7 @@ impl StreamRecord {
             opened: now,
             sent: Vec::new(),
             heard: Vec::new(),
+            hold: Vec::new(),
             ledger: Ledger::default(),
             unreadable_bytes: 0,
             silence_bytes: 0,

@@ -387,6 +387,7 @@ impl Call {
             streams: u64::from(self.next_part),
             frames_sent: records().map(|record| record.sent.len() as u64).sum(),
             frames_received: records().map(|record| record.heard.len() as u64).sum(),
+            hold_pieces: records().map(|record| record.hold.len() as u64).sum(),
             marks_echoed: self.done_marks + lines().map(Line::marks_echoed).sum::<u64>(),
             clears: records().map(|record| record.clears.len() as u64).sum(),
             violations: records().map(|record| record.violation_count).sum(),
