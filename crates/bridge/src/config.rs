@@ -3,17 +3,19 @@
 //! Everything that a call needs is set here explicitly, because the model's defaults differ from
 //! model to model. Unknown keys are refused, so that a misspelt one is not silently a default.
 
+mod model;
 mod secret;
 mod session;
 mod tools;
 mod units;
 mod validate;
 
-use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use serde::Deserialize;
 
 pub use self::{
+    model::{Model, Rollover},
     secret::{Secret, SecretSource},
     session::{MaxTokens, NoiseReduction, Session, Transcription, TurnDetection},
     tools::{Header, Tool, Webhook},
@@ -29,7 +31,7 @@ pub struct Config {
     pub version: Option<String>,
     /// Who the agent is and what it shall do.
     pub instructions: String,
-    /// Where the model is and how often it is tried.
+    /// Where the model is, how often it is tried, and when its session is replaced.
     #[serde(default)]
     pub model: Model,
     /// How the agent hears and speaks.
@@ -56,45 +58,6 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: Log,
-}
-
-/// Where the model is and how often it is tried.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    /// Name of an upstream in the edge's configuration, used to open the leg again.
-    pub upstream: String,
-    /// Handed to that upstream, for example `model`.
-    pub attributes: BTreeMap<String, String>,
-    /// Time from opening until the model has confirmed its settings. Default 15 s.
-    #[serde(deserialize_with = "units::duration")]
-    pub ready_timeout: Duration,
-    /// Time from asking for an answer until the model begins one. Default 15 s.
-    #[serde(deserialize_with = "units::duration")]
-    pub reply_timeout: Duration,
-    /// How often it is opened again in a row before the call is ended. Default 6.
-    pub attempts: u32,
-    /// Wait before the second attempt; it doubles with each one. The first is made at once.
-    /// Default 250 ms.
-    #[serde(deserialize_with = "units::duration")]
-    pub backoff_min: Duration,
-    /// Longest wait. Default 8 s.
-    #[serde(deserialize_with = "units::duration")]
-    pub backoff_max: Duration,
-}
-
-impl Default for Model {
-    fn default() -> Self {
-        Self {
-            upstream: "openai".to_owned(),
-            attributes: BTreeMap::new(),
-            ready_timeout: Duration::from_secs(15),
-            reply_timeout: Duration::from_secs(15),
-            attempts: 6,
-            backoff_min: Duration::from_millis(250),
-            backoff_max: Duration::from_secs(8),
-        }
-    }
 }
 
 /// What is said first.

@@ -6,11 +6,14 @@
 mod action;
 mod answer;
 mod caller;
+mod debts;
 mod event;
+mod kept;
 mod keys;
 mod link;
 mod model;
 mod quiet;
+mod rollover;
 mod seed;
 mod settings;
 mod speech;
@@ -22,7 +25,10 @@ pub(crate) use self::{
     settings::Settings,
     tools::{ToolRequest, error_output},
 };
-use crate::{state::State, time::Time};
+use crate::{
+    state::{ModelLeg, State},
+    time::Time,
+};
 
 #[cfg(test)]
 mod tests;
@@ -62,10 +68,10 @@ pub(crate) fn handle(
     };
     match event {
         Event::Caller(text) => step.caller_frame(text),
-        Event::Model(text) => step.model_frame(text),
-        Event::ModelOpened { incarnation } => step.model_opened(incarnation),
+        Event::Model { leg, text } => step.any_model_frame(leg, text),
+        Event::ModelOpened { leg, incarnation } => step.model_opened(leg, incarnation),
         Event::ModelClosed(closed) => step.model_closed(&closed),
-        Event::ModelRefused(refusal) => step.model_refused(refusal),
+        Event::ModelRefused { leg, refusal } => step.model_refused(leg, refusal),
         Event::CallerReplaced { stream } => step.caller_replaced(stream),
         Event::CallerLost => step.caller_lost(),
         Event::Gap { media_ms } => step.media_dropped(media_ms),
@@ -73,8 +79,10 @@ pub(crate) fn handle(
         Event::Timer(Timer::Reply) => step.reply_timer(),
         Event::Timer(Timer::Quiet) => step.quiet_timer(),
         Event::Timer(Timer::Keys) => step.keys_timer(),
+        Event::Timer(Timer::Rollover) => step.rollover_timer(),
         Event::ToolDone { number, output } => step.tool_done(number, output),
     }
+    step.roll_over();
 }
 
 /// The handling of one input: everything that its parts, in the modules beside this one, need.
@@ -86,8 +94,13 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Tells the session in use.
     fn tell_model(&mut self, text: bytes::Bytes) {
-        self.out.push(Action::ToModel(text));
+        self.tell(self.state.link.leg, text);
+    }
+
+    fn tell(&mut self, leg: ModelLeg, text: bytes::Bytes) {
+        self.out.push(Action::ToModel { leg, text });
     }
 
     fn note(&mut self, note: Note) {

@@ -55,8 +55,30 @@ impl Log {
         match note {
             Note::ModelReady {
                 expires_at,
+                away_ms,
+                unheard_ms: 0,
+            } => tracing::info!(session, expires_at, away_ms, "the model is ready"),
+            Note::ModelReady {
+                expires_at,
+                away_ms,
                 unheard_ms,
-            } => tracing::info!(session, expires_at, unheard_ms, "the model is ready"),
+            } => tracing::warn!(
+                session,
+                expires_at,
+                away_ms,
+                unheard_ms,
+                "the model is ready, and did not hear all that was said"
+            ),
+            Note::RolledOver { expires_at } => tracing::info!(
+                session,
+                expires_at,
+                "a new model session has taken the old one's place"
+            ),
+            Note::SpareFailed { reason } => tracing::warn!(
+                session,
+                reason,
+                "the next model session cannot be made ready; it is tried again"
+            ),
             Note::ModelLost {
                 code,
                 reason,

@@ -1,12 +1,13 @@
 //! All that the bridge knows of a call. A worker may be replaced between any two inputs, so nothing
 //! lives outside of this.
 //!
-//! It is split over keys by how often each part changes: a media frame rewrites `clock` alone, an
-//! audio delta `playback`, a word of the model's transcript `speech`. Every field has a default, so
+//! It is split over keys by how often each part changes: a media frame rewrites `clock` and a
+//! tenth of a second of `audio`, an audio delta `playback`, a word of the model's transcript `speech`. Every field has a default, so
 //! that an older and a newer version of the bridge can take over each other's calls.
 
 mod clock;
 mod history;
+mod kept;
 mod link;
 mod playback;
 mod tracked;
@@ -18,10 +19,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub(crate) use self::{
     clock::Clock,
     history::{History, What},
-    link::{Link, Phase},
+    kept::Kept,
+    link::{Link, ModelLeg, Phase, Rollover, Spare},
     playback::{Cut, Playback},
     tracked::Tracked,
-    turn::{Speech, ToolCall, Turn, Wish},
+    turn::{Speech, ToolCall, Turn, Utterance, Wish},
 };
 use crate::ids::{CallSid, StreamSid};
 
@@ -32,6 +34,8 @@ pub(crate) struct State {
     pub(crate) call: Tracked<Identity>,
     /// `clock`: the caller's media. Changes with every frame.
     pub(crate) clock: Tracked<Clock>,
+    /// `audio` and `audio/N`: the end of the caller's media, where a new model session begins to hear.
+    pub(crate) kept: Kept,
     /// `playback`: what was sent to the caller and is not known to be played.
     pub(crate) playback: Tracked<Playback>,
     /// `link`: the model's leg.
@@ -84,6 +88,7 @@ impl State {
         Ok(Self {
             call: load(get, "call")?,
             clock: load(get, "clock")?,
+            kept: Kept::load(get)?,
             playback: load(get, "playback")?,
             link: load(get, "link")?,
             turn: load(get, "turn")?,
@@ -96,6 +101,7 @@ impl State {
     pub(crate) fn save(&mut self, changes: &mut dyn FnMut(Change)) {
         save(&mut self.call, "call", changes);
         save(&mut self.clock, "clock", changes);
+        self.kept.save(changes);
         save(&mut self.playback, "playback", changes);
         save(&mut self.link, "link", changes);
         save(&mut self.turn, "turn", changes);

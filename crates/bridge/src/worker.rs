@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use holdline_worker::{
-    CALLER, Call, Description, DropReason, Frame, Input, Job, JobDone, JobError, JobResult, Leg,
-    Worker, WorkerError,
+    CALLER, Call, Description, DropReason, Fault, Frame, Input, Job, JobDone, JobError, JobResult,
+    Leg, Worker, WorkerError,
 };
 
 use crate::{
@@ -16,13 +16,11 @@ use crate::{
     },
     ids::{CallSid, StreamSid},
     log::Log,
-    state::{Change, State},
+    state::{Change, ModelLeg, State},
     time::{Time, millis},
     webhook::Webhooks,
 };
 
-/// Name of the model's leg.
-const MODEL: &str = "model";
 /// Begins the names of jobs that ask webhooks; the number of the call follows.
 const TOOL_JOB: &str = "tool/";
 /// The model's largest frame is 16 MiB; the rest is what gRPC puts around it.
@@ -90,12 +88,13 @@ impl Bridge {
     fn perform_action(&self, action: Action, call: &mut Call) -> Result<(), WorkerError> {
         match action {
             Action::ToCaller(text) => call.send_text(CALLER, text),
-            Action::ToModel(text) => call.send_text(MODEL, text),
+            Action::ToModel { leg, text } => call.send_text(leg.name(), text),
             Action::OpenModel {
+                leg,
                 upstream,
                 attributes,
-            } => call.open_leg(MODEL, &upstream, attributes),
-            Action::CloseModel { reason } => call.close_leg(MODEL, 1_000, reason),
+            } => call.open_leg(leg.name(), &upstream, attributes),
+            Action::CloseModel { leg, reason } => call.close_leg(leg.name(), 1_000, reason),
             Action::SetTimer { timer, after_ms } => {
                 call.set_timer(timer.name(), std::time::Duration::from_millis(after_ms));
             }
@@ -104,13 +103,9 @@ impl Bridge {
                 let name = format!("{TOOL_JOB}{}", request.number);
                 call.spawn(&name, serde_json::to_vec(&request)?)?;
             }
-            Action::End { reason } => {
-                tracing::error!(
-                    session = call.id(),
-                    reason,
-                    "the call is ended by the bridge"
-                );
-                call.end_session(reason);
+            Action::HandBack { reason } => {
+                tracing::error!(session = call.id(), reason, "the call is handed back");
+                call.hand_back(reason);
             }
             Action::Note(note) => self.log.note(call.id(), &note),
         }
@@ -205,26 +200,18 @@ fn facts(call: &Call) -> Facts {
     Facts {
         call_sid: attribute("call_sid").map(CallSid::new),
         stream: attribute("stream_sid").map(StreamSid::new),
-        model: call.leg(MODEL).map(|Leg { incarnation, .. }| *incarnation),
+        model: call
+            .leg(ModelLeg::First.name())
+            .map(|Leg { incarnation, .. }| *incarnation),
     }
 }
 
 /// What the core is told of an input; `None` for what does not concern it.
 fn event(input: &Input) -> Option<Event<'_>> {
     match input {
-        Input::Frame(Frame { leg, payload, .. }) => match leg.as_str() {
-            CALLER => Some(Event::Caller(payload.as_bytes())),
-            MODEL => Some(Event::Model(payload.as_bytes())),
-            _ => None,
-        },
-        Input::LegOpened(opened) if opened.leg == MODEL => Some(Event::ModelOpened {
-            incarnation: opened.incarnation,
-        }),
-        Input::LegClosed(closed) if closed.leg == MODEL => Some(Event::ModelClosed(ModelClosed {
-            incarnation: closed.incarnation,
-            code: closed.code,
-            reason: &closed.reason,
-        })),
+        Input::Frame(Frame { leg, payload, .. }) if leg == CALLER => {
+            Some(Event::Caller(payload.as_bytes()))
+        }
         Input::LegClosed(closed) if closed.leg == CALLER => Some(Event::CallerLost),
         Input::LegReplaced(replaced) if replaced.leg == CALLER => Some(Event::CallerReplaced {
             stream: replaced.attributes.get("stream_sid").map(StreamSid::new),
@@ -233,12 +220,37 @@ fn event(input: &Input) -> Option<Event<'_>> {
         Input::Gap(gap) if gap.leg == CALLER => Some(Event::Gap {
             media_ms: millis(gap.media),
         }),
-        Input::Dropped(dropped) if dropped.leg == MODEL => match dropped.reason {
-            DropReason::UnknownUpstream => Some(Event::ModelRefused(Refusal::UnknownUpstream)),
-            DropReason::NameInUse => Some(Event::ModelRefused(Refusal::NameInUse)),
-            DropReason::TooManyLegs => Some(Event::ModelRefused(Refusal::TooManyLegs)),
-            _ => None,
-        },
+        other => model_event(other),
+    }
+}
+
+/// As [`event`], for the legs of the model's.
+fn model_event(input: &Input) -> Option<Event<'_>> {
+    match input {
+        Input::Frame(frame) => Some(Event::Model {
+            leg: ModelLeg::named(&frame.leg)?,
+            text: frame.payload.as_bytes(),
+        }),
+        Input::LegOpened(opened) => Some(Event::ModelOpened {
+            leg: ModelLeg::named(&opened.leg)?,
+            incarnation: opened.incarnation,
+        }),
+        Input::LegClosed(closed) => Some(Event::ModelClosed(ModelClosed {
+            leg: ModelLeg::named(&closed.leg)?,
+            incarnation: closed.incarnation,
+            code: closed.code,
+            reason: &closed.reason,
+            refused: closed.dial_failed && closed.fault == Fault::Config,
+        })),
+        Input::Dropped(dropped) => Some(Event::ModelRefused {
+            leg: ModelLeg::named(&dropped.leg)?,
+            refusal: match dropped.reason {
+                DropReason::UnknownUpstream => Refusal::UnknownUpstream,
+                DropReason::NameInUse => Refusal::NameInUse,
+                DropReason::TooManyLegs => Refusal::TooManyLegs,
+                _ => return None,
+            },
+        }),
         _ => None,
     }
 }

@@ -64,6 +64,16 @@ fn model(model: &Model, found: &mut Vec<String>) {
     );
     span("model.backoff_min", model.backoff_min, 10, 60_000, found);
     span("model.backoff_max", model.backoff_max, 10, 60_000, found);
+    span("model.give_up", model.give_up, 1_000, 600_000, found);
+    span("model.audio_kept", model.audio_kept, 1_000, 40_000, found);
+    if let Some(rollover) = model.rollover.get() {
+        let day = 24 * 3_600_000;
+        span("model.rollover.after", rollover.after, 1_000, day, found);
+        span("model.rollover.by", rollover.by, 1_000, day, found);
+        if rollover.by <= rollover.after {
+            found.push("model.rollover.by: not later than model.rollover.after".to_owned());
+        }
+    }
     if model.backoff_max < model.backoff_min {
         found.push("model.backoff_max: less than model.backoff_min".to_owned());
     }

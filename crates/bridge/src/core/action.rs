@@ -5,20 +5,25 @@ use std::{collections::BTreeMap, fmt};
 use bytes::Bytes;
 
 use super::ToolRequest;
-use crate::private::Private;
+use crate::{private::Private, state::ModelLeg};
 
 /// Something to be done, in the order given.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Action {
     /// A text message to the caller's leg.
     ToCaller(Bytes),
-    /// A text message to the model's leg.
-    ToModel(Bytes),
+    /// A text message to a leg of the model's.
+    ToModel {
+        leg: ModelLeg,
+        text: Bytes,
+    },
     OpenModel {
+        leg: ModelLeg,
         upstream: String,
         attributes: BTreeMap<String, String>,
     },
     CloseModel {
+        leg: ModelLeg,
         reason: &'static str,
     },
     SetTimer {
@@ -28,8 +33,8 @@ pub(crate) enum Action {
     CancelTimer(Timer),
     /// Asks a webhook; answered by [`super::Event::ToolDone`].
     Ask(ToolRequest),
-    /// Ends the call.
-    End {
+    /// Ends the session, and leaves the caller to what the carrier was told to do next.
+    HandBack {
         reason: String,
     },
     /// Something that an operator may want to read.
@@ -47,6 +52,8 @@ pub(crate) enum Timer {
     Quiet,
     /// No more keys.
     Keys,
+    /// The model's session is old.
+    Rollover,
 }
 
 impl Timer {
@@ -57,14 +64,20 @@ impl Timer {
             Self::Reply => "reply",
             Self::Quiet => "quiet",
             Self::Keys => "keys",
+            Self::Rollover => "rollover",
         }
     }
 
     /// The timer of this name; `None` for one of another version.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Model, Self::Reply, Self::Quiet, Self::Keys]
-            .into_iter()
-            .find(|timer| timer.name() == name)
+        let all = [
+            Self::Model,
+            Self::Reply,
+            Self::Quiet,
+            Self::Keys,
+            Self::Rollover,
+        ];
+        all.into_iter().find(|timer| timer.name() == name)
     }
 }
 
@@ -74,7 +87,18 @@ pub(crate) enum Note {
     /// The model has confirmed its settings.
     ModelReady {
         expires_at: Option<u64>,
+        /// How long there was none.
+        away_ms: u64,
+        /// Audio of the caller that no model will hear.
         unheard_ms: u64,
+    },
+    /// Another session has taken the old one's place.
+    RolledOver {
+        expires_at: Option<u64>,
+    },
+    /// The session that was to take the old one's place could not be had.
+    SpareFailed {
+        reason: String,
     },
     /// The model's leg is gone.
     ModelLost {
@@ -134,13 +158,13 @@ impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ToCaller(text) => write!(f, "ToCaller({} bytes)", text.len()),
-            Self::ToModel(text) => write!(f, "ToModel({} bytes)", text.len()),
-            Self::OpenModel { upstream, .. } => write!(f, "OpenModel({upstream})"),
-            Self::CloseModel { reason } => write!(f, "CloseModel({reason})"),
+            Self::ToModel { leg, text } => write!(f, "ToModel({leg:?}, {} bytes)", text.len()),
+            Self::OpenModel { leg, upstream, .. } => write!(f, "OpenModel({leg:?}, {upstream})"),
+            Self::CloseModel { leg, reason } => write!(f, "CloseModel({leg:?}, {reason})"),
             Self::SetTimer { timer, after_ms } => write!(f, "SetTimer({timer:?}, {after_ms} ms)"),
             Self::CancelTimer(timer) => write!(f, "CancelTimer({timer:?})"),
             Self::Ask(request) => write!(f, "Ask({})", request.tool),
-            Self::End { reason } => write!(f, "End({reason})"),
+            Self::HandBack { reason } => write!(f, "HandBack({reason})"),
             Self::Note(note) => write!(f, "Note({note:?})"),
         }
     }

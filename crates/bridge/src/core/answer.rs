@@ -51,9 +51,19 @@ impl Step<'_> {
         self.watch_reply();
     }
 
-    /// A response has to begin within `reply_timeout`.
+    /// Within `reply_timeout` a response has to begin, or one that has begun to go on.
     pub(super) fn watch_reply(&mut self) {
         self.set_timer(Timer::Reply, millis(self.settings.model.reply_timeout));
+    }
+
+    /// A response is being made: the model has to go on saying something.
+    fn watch_response(&mut self) {
+        let most = millis(self.settings.model.reply_timeout);
+        let silent = self.now.ms_since(self.state.clock.model_at);
+        if silent < most {
+            return self.set_timer(Timer::Reply, most - silent);
+        }
+        self.replace_model("it fell silent in the middle of an answer");
     }
 
     pub(super) fn response_created(&mut self, response: ResponseId) {
@@ -74,7 +84,7 @@ impl Step<'_> {
         if over_the_caller {
             turn.cancel(response.clone());
         }
-        self.cancel_timer(Timer::Reply);
+        self.watch_reply();
         if over_the_caller {
             // Asked for just before the caller began; another follows when they have finished.
             self.tell_model(openai::cancel(&response));
@@ -85,6 +95,7 @@ impl Step<'_> {
         if response.status.as_deref() == Some("completed") {
             self.state.link.failures = 0;
             self.state.turn.refused = 0;
+            self.utterances_answered();
         }
         for item in &response.output {
             self.output_item_done(&response.id, item);
@@ -95,6 +106,9 @@ impl Step<'_> {
         if self.state.turn.active.as_ref() == Some(&response.id) {
             self.state.turn.active = None;
             self.state.turn.doubtful = false;
+            if !self.state.turn.asked && !self.state.turn.answering {
+                self.cancel_timer(Timer::Reply);
+            }
         }
         if response.status.as_deref() == Some("failed") {
             self.note(Note::ModelError {
@@ -151,8 +165,11 @@ impl Step<'_> {
     }
 
     pub(super) fn reply_timer(&mut self) {
+        if self.state.turn.active.is_some() {
+            return self.watch_response();
+        }
         let turn = &mut *self.state.turn;
-        if turn.active.is_some() || turn.speaking {
+        if turn.speaking {
             return;
         }
         if turn.asked {

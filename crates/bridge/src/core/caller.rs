@@ -64,8 +64,8 @@ impl Step<'_> {
         }
         let missing = self.state.clock.media(self.now, media.timestamp_ms, bytes);
         self.fill_gap(missing);
+        self.keep(&media.payload);
         if !self.state.link.is_there() {
-            self.state.link.unheard_ms += bytes / BYTES_PER_MS;
             return;
         }
         self.state.clock.appended_bytes += bytes;

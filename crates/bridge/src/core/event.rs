@@ -1,6 +1,9 @@
 //! What the core is told.
 
-use crate::ids::{CallSid, StreamSid};
+use crate::{
+    ids::{CallSid, StreamSid},
+    state::ModelLeg,
+};
 
 /// What is known of a call before its first input.
 #[derive(Clone, Default, Debug)]
@@ -15,14 +18,21 @@ pub(crate) struct Facts {
 pub(crate) enum Event<'a> {
     /// A message on the caller's leg.
     Caller(&'a [u8]),
-    /// A message on the model's leg.
-    Model(&'a [u8]),
+    /// A message on a leg of the model's.
+    Model {
+        leg: ModelLeg,
+        text: &'a [u8],
+    },
     ModelOpened {
+        leg: ModelLeg,
         incarnation: u32,
     },
     ModelClosed(ModelClosed<'a>),
-    /// The model's leg could not be asked for.
-    ModelRefused(Refusal),
+    /// A leg of the model's could not be asked for.
+    ModelRefused {
+        leg: ModelLeg,
+        refusal: Refusal,
+    },
     /// The caller's socket is gone; they may come back.
     CallerLost,
     /// The caller is back on a new socket.
@@ -41,15 +51,18 @@ pub(crate) enum Event<'a> {
     },
 }
 
-/// How the model's leg ended.
+/// How a leg of the model's ended.
 pub(crate) struct ModelClosed<'a> {
+    pub(crate) leg: ModelLeg,
     pub(crate) incarnation: u32,
     /// WebSocket close code; 0 where it was never open.
     pub(crate) code: u16,
     pub(crate) reason: &'a str,
+    /// Whether it was refused in a way that asking again does not change.
+    pub(crate) refused: bool,
 }
 
-/// Why the model's leg could not be asked for.
+/// Why a leg of the model's could not be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     /// The edge knows no such upstream: asking again does not help.

@@ -1,7 +1,8 @@
 //! The model's leg: set up, lost, opened again. See [`Phase`] for the diagram.
 //!
-//! Settings go first, audio right behind them: events of one socket are handled in order, so nothing
-//! has to be held back until they are confirmed. Only what asks for an answer waits for that.
+//! Settings go first, what went before and the caller's audio right behind them: events of one
+//! socket are handled in order, so nothing has to be held back until they are confirmed. Only what
+//! asks for an answer waits for that. The audio is kept meanwhile, in case nothing comes of it.
 
 use super::{
     Action, Note, Step, Timer,
@@ -9,11 +10,12 @@ use super::{
 };
 use crate::{
     config::ExistingCalls,
-    state::{Phase, Wish},
+    state::{ModelLeg, Phase, Wish},
     time::millis,
 };
 
 /// Close codes with which the model says that asking again is of no use: wrong key, invalid request.
+/// Source: seen on the wire; the vendor documents none.
 const FATAL_CODES: [u16; 2] = [3_000, 4_000];
 
 impl Step<'_> {
@@ -25,9 +27,11 @@ impl Step<'_> {
         self.state.call.call_sid = facts.call_sid.clone();
         self.state.call.stream = facts.stream.clone();
         self.state.clock.restart(self.now);
+        self.state.link.lost_at = Some(self.now);
+        self.state.link.audio_from = Some(0);
         match facts.model {
             Some(incarnation) => {
-                self.state.link.incarnation = incarnation;
+                *self.state.link.opening_mut(ModelLeg::First) = incarnation;
                 self.set_up();
             }
             None => {
@@ -56,13 +60,12 @@ impl Step<'_> {
         self.state.link.phase == Phase::Ready
     }
 
-    pub(super) fn model_opened(&mut self, incarnation: u32) {
-        let known = self.state.link.incarnation;
-        if incarnation <= known {
+    pub(super) fn model_opened(&mut self, leg: ModelLeg, incarnation: u32) {
+        if incarnation <= self.state.link.opening(leg) {
             return;
         }
-        self.state.link.incarnation = incarnation;
-        if self.state.link.phase == Phase::Waiting {
+        *self.state.link.opening_mut(leg) = incarnation;
+        if leg == self.state.link.leg && self.state.link.phase == Phase::Waiting {
             // Nobody waits for this one, but it is there: a second one could not be opened.
             self.set_up();
         }
@@ -78,22 +81,22 @@ impl Step<'_> {
             return;
         }
         link.phase = Phase::Ready;
-        link.lost_at = None;
         let (expires_at, unheard_ms) = (link.expires_at, std::mem::take(&mut link.unheard_ms));
-        let owed = std::mem::take(&mut link.owed);
+        let (owed, lost_at) = (std::mem::take(&mut link.owed), link.lost_at.take());
         self.cancel_timer(Timer::Model);
         self.note(Note::ModelReady {
             expires_at,
+            away_ms: lost_at.map_or(0, |at| self.now.ms_since(at)),
             unheard_ms,
         });
+        self.settle();
+        self.plan_rollover();
         self.adopt_settings();
-        if !self.state.call.greeted {
-            self.state.call.greeted = true;
-            if self.settings.greeting.is_some() && self.state.history.is_empty() {
-                self.state.turn.wish = Some(Wish::Greeting);
-            }
-        }
-        if owed && self.state.turn.wish.is_none() {
+        let first = !std::mem::replace(&mut self.state.call.greeted, true);
+        let unsaid = self.settings.greeting.is_some() && self.state.history.is_empty();
+        if (first || owed) && unsaid {
+            self.state.turn.wish = Some(Wish::Greeting);
+        } else if owed && self.state.turn.wish.is_none() {
             self.state.turn.wish = Some(Wish::Resume);
         }
         self.tell_outputs();
@@ -101,13 +104,18 @@ impl Step<'_> {
     }
 
     pub(super) fn model_closed(&mut self, closed: &ModelClosed<'_>) {
-        let link = &mut *self.state.link;
-        if closed.incarnation < link.incarnation {
+        if closed.incarnation < self.state.link.opening(closed.leg) {
             return;
         }
-        link.incarnation = closed.incarnation;
-        let was_in_use = std::mem::take(&mut link.name_in_use);
-        if !link.is_there() {
+        *self.state.link.opening_mut(closed.leg) = closed.incarnation;
+        if self.state.link.is_spare(closed.leg) {
+            return self.spare_lost(closed.reason);
+        }
+        if closed.leg != self.state.link.leg {
+            return;
+        }
+        let was_in_use = std::mem::take(&mut self.state.link.name_in_use);
+        if !self.state.link.is_there() {
             if was_in_use {
                 self.model_timer();
             }
@@ -115,6 +123,7 @@ impl Step<'_> {
         }
         if self.state.call.away {
             // The edge closes it when a call is over.
+            self.close_spare();
             self.note_debts();
             self.state.link.phase = Phase::Waiting;
             return;
@@ -124,17 +133,21 @@ impl Step<'_> {
             reason: closed.reason.to_owned(),
             attempt: self.state.link.failures,
         });
-        if FATAL_CODES.contains(&closed.code) {
+        if closed.refused || FATAL_CODES.contains(&closed.code) {
             return self.give_up(format!(
-                "the model refuses the session: close code {} {}",
+                "the model refuses the session: {} {}",
                 closed.code, closed.reason
             ));
         }
         self.lost();
     }
 
-    pub(super) fn model_refused(&mut self, refusal: Refusal) {
+    pub(super) fn model_refused(&mut self, leg: ModelLeg, refusal: Refusal) {
+        if self.state.link.is_spare(leg) {
+            return self.spare_refused(refusal);
+        }
         match refusal {
+            _ if leg != self.state.link.leg => {}
             Refusal::UnknownUpstream => {
                 let upstream = &self.settings.model.upstream;
                 let reason =
@@ -144,14 +157,14 @@ impl Step<'_> {
             _ if self.state.link.phase != Phase::Setup => {}
             Refusal::NameInUse => {
                 // Not a failure of the model: it opens or closes, and either will be heard of.
-                self.not_opened();
+                self.not_opened(leg);
                 self.note_debts();
                 self.state.link.phase = Phase::Waiting;
                 self.state.link.name_in_use = true;
-                self.set_timer(Timer::Model, millis(self.settings.model.ready_timeout));
+                self.wait_for_model(millis(self.settings.model.ready_timeout));
             }
             Refusal::TooManyLegs => {
-                self.not_opened();
+                self.not_opened(leg);
                 self.state.link.failures = self.state.link.failures.max(1);
                 self.lost();
             }
@@ -159,9 +172,9 @@ impl Step<'_> {
     }
 
     /// No opening came of the last attempt.
-    fn not_opened(&mut self) {
-        let link = &mut *self.state.link;
-        link.incarnation = link.incarnation.saturating_sub(1);
+    pub(super) fn not_opened(&mut self, leg: ModelLeg) {
+        let opening = self.state.link.opening_mut(leg);
+        *opening = opening.saturating_sub(1);
     }
 
     /// The leg is there and of no use: close it, and open another.
@@ -169,46 +182,61 @@ impl Step<'_> {
         if !self.state.link.is_there() {
             return;
         }
-        self.out.push(Action::CloseModel { reason });
+        self.close_spare();
+        let leg = self.state.link.leg;
+        self.out.push(Action::CloseModel { leg, reason });
         self.note(Note::ModelLost {
             code: 0,
             reason: reason.to_owned(),
             attempt: self.state.link.failures,
         });
-        // Not at once: its name is in use until it is closed.
-        self.state.link.failures = self.state.link.failures.max(1);
-        self.lost();
+        self.lost_for(leg.other());
     }
 
-    /// Opens the leg where none is there or on its way.
+    /// Somebody is there again who can be talked to.
     pub(super) fn reopen(&mut self) {
         if self.state.link.phase == Phase::Waiting {
+            self.state.link.lost_at = Some(self.now);
             self.open();
         }
     }
 
     pub(super) fn model_timer(&mut self) {
-        match self.state.link.phase {
+        let link = &self.state.link;
+        match link.phase {
+            Phase::New | Phase::Ready | Phase::Over => {}
             Phase::Waiting if self.state.call.away => {}
-            Phase::Waiting if self.state.link.name_in_use => self.lost(),
+            Phase::Waiting | Phase::Setup if self.time_left() == 0 => self.no_model(),
+            Phase::Waiting if link.name_in_use => self.lost(),
             Phase::Waiting => self.open(),
             Phase::Setup => self.replace_model("it did not confirm its settings in time"),
-            Phase::New | Phase::Ready | Phase::Over => {}
         }
     }
 
-    /// Ends the call: silence for ever is worse than what the carrier has been told to do next.
+    /// Hands the call back: silence for ever is worse than what the carrier has been told to do
+    /// next.
     pub(super) fn give_up(&mut self, reason: String) {
         if self.state.link.phase == Phase::Over {
             return;
         }
         self.state.link.phase = Phase::Over;
-        self.out.push(Action::End { reason });
+        self.out.push(Action::HandBack { reason });
+    }
+
+    fn no_model(&mut self) {
+        let most = self.settings.model.give_up;
+        self.give_up(format!("there was no model for {most:?}"));
     }
 
     /// Notes what is owed, and waits for the next attempt: none before the first, then longer each
     /// time.
     fn lost(&mut self) {
+        self.close_spare();
+        self.lost_for(self.state.link.leg);
+    }
+
+    /// As [`Self::lost`]; the next session is to be opened under this name.
+    fn lost_for(&mut self, leg: ModelLeg) {
         self.note_debts();
         let model = &self.settings.model;
         let failures = self.state.link.failures;
@@ -216,43 +244,78 @@ impl Step<'_> {
             return self.give_up(format!("the model was lost {failures} times in a row"));
         }
         let link = &mut *self.state.link;
+        link.leg = leg;
         link.failures += 1;
         link.phase = Phase::Waiting;
         link.name_in_use = false;
         link.lost_at.get_or_insert(self.now);
+        if self.time_left() == 0 {
+            return self.no_model();
+        }
         match failures {
             0 => self.open(),
             _ => {
                 let doubled = millis(model.backoff_min).saturating_mul(1 << (failures - 1).min(20));
-                self.set_timer(Timer::Model, doubled.min(millis(model.backoff_max)));
+                self.wait_for_model(doubled.min(millis(model.backoff_max)));
             }
         }
     }
 
+    /// How long the caller may still be without a model, in ms.
+    fn time_left(&self) -> u64 {
+        let most = millis(self.settings.model.give_up);
+        let gone = self
+            .state
+            .link
+            .lost_at
+            .map_or(0, |at| self.now.ms_since(at));
+        most.saturating_sub(gone)
+    }
+
+    fn wait_for_model(&mut self, ms: u64) {
+        let left = self.time_left();
+        self.set_timer(Timer::Model, ms.min(left));
+    }
+
     fn open(&mut self) {
-        self.out.push(Action::OpenModel {
-            upstream: self.settings.model.upstream.clone(),
-            attributes: self.settings.model.attributes.clone(),
-        });
-        self.state.link.incarnation += 1;
+        self.open_leg(self.state.link.leg);
         self.set_up();
     }
 
-    /// Sends the settings, and what went before, to a leg that is open or being opened.
+    /// Asks for a leg of this name.
+    pub(super) fn open_leg(&mut self, leg: ModelLeg) {
+        self.out.push(Action::OpenModel {
+            leg,
+            upstream: self.settings.model.upstream.clone(),
+            attributes: self.settings.model.attributes.clone(),
+        });
+        *self.state.link.opening_mut(leg) += 1;
+    }
+
+    /// Sends the settings, what went before and what was said meanwhile to a leg that is open or
+    /// being opened.
     fn set_up(&mut self) {
-        self.state.clock.appended_bytes = 0;
         self.state.call.settings = self.settings.updates.hash;
-        self.state.link.phase = Phase::Setup;
-        self.state.link.name_in_use = false;
-        self.state.link.expires_at = None;
+        let leg = self.state.link.leg;
+        let unconfirmed = self.introduce(leg);
+        let link = &mut *self.state.link;
+        link.session += 1;
+        link.phase = Phase::Setup;
+        link.name_in_use = false;
+        link.expires_at = None;
+        link.unconfirmed = unconfirmed;
+        self.hear_again();
+        self.wait_for_model(millis(self.settings.model.ready_timeout));
+    }
+
+    /// Tells a new session its settings and what was said. Answers how many confirmations follow.
+    pub(super) fn introduce(&mut self, leg: ModelLeg) -> u32 {
         if self.state.history.is_empty() {
-            self.state.link.unconfirmed = 1;
             let text = self.settings.updates.start.clone();
-            self.tell_model(text);
-        } else {
-            self.state.link.unconfirmed = 2;
-            self.seed();
+            self.tell(leg, text);
+            return 1;
         }
-        self.set_timer(Timer::Model, millis(self.settings.model.ready_timeout));
+        self.seed(leg);
+        2
     }
 }

@@ -6,7 +6,7 @@ use super::{Note, Step};
 use crate::{
     ids::ItemId,
     private::Private,
-    state::What,
+    state::{ModelLeg, What},
     wire::{
         openai::{self, Failure, Item, ModelEvent},
         scan::{self, Delta},
@@ -15,7 +15,17 @@ use crate::{
 };
 
 impl Step<'_> {
-    pub(super) fn model_frame(&mut self, text: &[u8]) {
+    /// A message on one of the two legs; on one that is being closed nothing matters any more.
+    pub(super) fn any_model_frame(&mut self, leg: ModelLeg, text: &[u8]) {
+        if leg == self.state.link.leg {
+            self.model_frame(text);
+        } else if self.state.link.is_spare(leg) {
+            self.spare_frame(text);
+        }
+    }
+
+    fn model_frame(&mut self, text: &[u8]) {
+        self.state.clock.model_at = self.now;
         if let Some(delta) = scan::delta(text) {
             return self.audio_delta(&delta);
         }
@@ -35,8 +45,11 @@ impl Step<'_> {
             }
             ModelEvent::SessionUpdated {} => self.settings_confirmed(),
             ModelEvent::Error { error } => self.model_error(error),
-            ModelEvent::SpeechStarted {} => self.speech_started(),
-            ModelEvent::SpeechStopped {} => self.speech_stopped(),
+            ModelEvent::SpeechStarted {
+                audio_start_ms,
+                item_id,
+            } => self.speech_started(item_id, audio_start_ms),
+            ModelEvent::SpeechStopped { audio_end_ms } => self.speech_stopped(audio_end_ms),
             ModelEvent::ItemAdded { item } => self.item_added(&item),
             ModelEvent::UserTranscript {
                 item_id,
@@ -44,6 +57,7 @@ impl Step<'_> {
             } => {
                 self.caller_said(&item_id, &transcript);
             }
+            ModelEvent::UserTranscriptFailed { item_id } => self.utterance_known(&item_id),
             ModelEvent::ResponseCreated { response } => self.response_created(response.id),
             ModelEvent::TranscriptDelta {
                 response_id,

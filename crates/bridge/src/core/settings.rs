@@ -16,6 +16,10 @@ pub(crate) struct Settings {
     pub(crate) silence: Silence,
     pub(crate) dtmf: Option<Dtmf>,
     pub(crate) existing_calls: ExistingCalls,
+    /// Whether the caller's words come as text.
+    pub(crate) transcribes: bool,
+    /// How fast the model speaks; 1.0: as usual.
+    pub(crate) speed: f32,
     /// Names of the functions that there are.
     pub(crate) tools: Vec<String>,
     /// Changes the audio from the caller; `None`: it is not even decoded.
@@ -34,6 +38,8 @@ impl Settings {
             silence: config.silence.clone(),
             dtmf: config.dtmf.get().cloned(),
             existing_calls: config.existing_calls,
+            transcribes: config.session.transcription.get().is_some(),
+            speed: config.session.speed,
             tools: config.tools.iter().map(|tool| tool.name.clone()).collect(),
             to_model: crate::audio::hook(config.audio.to_model),
             to_caller: crate::audio::hook(config.audio.to_caller),

@@ -22,12 +22,12 @@ impl Step<'_> {
             return;
         }
         let bytes = wire::decoded_len(&delta.audio);
-        let link = self.state.link.incarnation;
+        let session = self.state.link.session;
         let item = (&*delta.item, delta.content_index);
         let mark = self
             .state
             .playback
-            .sent(self.now, item, &response, link, bytes);
+            .sent(self.now, item, &response, session, bytes);
         let payload = audio::changed(self.settings.to_caller.as_deref(), &delta.audio);
         self.tell_caller(|stream| twilio::media(stream, &payload));
         self.tell_caller(|stream| twilio::mark(stream, &mark));
@@ -70,15 +70,25 @@ impl Step<'_> {
     fn tell_cuts(&mut self, cuts: Vec<Cut>) {
         let turn = self.state.turn.number;
         for cut in cuts {
-            // An item of an earlier opening of the model's leg is known to nobody any more.
-            if self.state.link.is_there() && cut.link == self.state.link.incarnation {
+            let there = self.state.link.is_there();
+            let own = cut.session == self.state.link.session;
+            if there && own {
                 self.tell_model(openai::truncate(&cut.item, cut.content_index, cut.heard_ms));
             }
+            let told = self
+                .state
+                .history
+                .agent(&cut.item)
+                .map(|(_, it)| it.clone());
             self.state.turn.cut(&cut.item);
             let so_far = self.state.speech.take(&cut.item);
             self.state
                 .history
                 .agent_cut(&cut.item, so_far, cut.heard_ms, cut.sent_ms);
+            if let Some(told) = told.filter(|_| there && !own) {
+                // An earlier session's item is in words in this one.
+                self.tell_less(&cut.item, &told);
+            }
             self.note(Note::Interrupted {
                 turn,
                 heard_ms: cut.heard_ms,

@@ -7,5 +7,7 @@ mod keys;
 mod link;
 mod media;
 mod replacement;
+mod rollover;
 mod tools;
+mod unheard;
 mod world;

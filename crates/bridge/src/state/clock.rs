@@ -22,6 +22,8 @@ pub(crate) struct Clock {
     filled_ms: u64,
     /// Audio that the present model session was sent, in mu-law bytes: its own clock.
     pub(crate) appended_bytes: u64,
+    /// When the model last said anything.
+    pub(crate) model_at: Time,
 }
 
 impl Clock {

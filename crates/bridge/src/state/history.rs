@@ -41,6 +41,8 @@ struct Index {
     first: u64,
     /// Number of the next one.
     next: u64,
+    /// How often anything was added or changed.
+    revision: u64,
 }
 
 /// One turn, or a part of one.
@@ -124,9 +126,25 @@ impl History {
         self.index.first
     }
 
-    /// Whether nothing was ever said.
+    /// Whether nothing was ever said; an answer of which nothing was heard does not count.
     pub(crate) fn is_empty(&self) -> bool {
-        self.index.next == 0
+        let silent =
+            |entry: &Entry| matches!(&entry.what, What::Agent { words, .. } if words.is_empty());
+        self.index.first == 0 && self.entries.iter().all(silent)
+    }
+
+    /// Changes with everything that is added or becomes known.
+    pub(crate) fn revision(&self) -> u64 {
+        self.index.revision
+    }
+
+    /// The words of an item of the model, and the item's number, where it is still known.
+    pub(crate) fn agent(&self, item: &ItemId) -> Option<(u64, &Private)> {
+        let at = self.find(item)?;
+        match &self.entries[at].what {
+            What::Agent { words, .. } => Some((self.index.first + at as u64, words)),
+            _ => None,
+        }
     }
 
     /// Adds an entry, in the order of the conversation. One for this item may be there already.
@@ -142,6 +160,7 @@ impl History {
         self.entries.push_back(entry);
         self.changed.insert(self.index.next);
         self.index.next += 1;
+        self.index.revision += 1;
         self.shrink();
     }
 
@@ -174,6 +193,16 @@ impl History {
         self.change(item, |what| {
             if let What::Agent { words, cut: false } = what {
                 *words = new;
+            }
+        });
+    }
+
+    /// The model was lost in the middle of an item: these of its words go on to be heard. They may
+    /// be interrupted still.
+    pub(crate) fn agent_lost(&mut self, item: &ItemId, heard: Private) {
+        self.change(item, |what| {
+            if let What::Agent { words, cut: false } = what {
+                *words = heard;
             }
         });
     }
@@ -229,6 +258,7 @@ impl History {
         change(&mut self.entries[at].what);
         self.bytes += self.entries[at].bytes();
         self.changed.insert(self.index.first + at as u64);
+        self.index.revision += 1;
         self.shrink();
     }
 

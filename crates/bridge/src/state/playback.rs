@@ -37,8 +37,8 @@ struct Item {
     id: ItemId,
     response: ResponseId,
     content_index: u32,
-    /// The opening of the model's leg that made it: only that one knows the item.
-    link: u32,
+    /// The model session that made it: only that one knows the item.
+    session: u32,
     sent_bytes: u64,
     /// Whether all of it was sent.
     complete: bool,
@@ -54,7 +54,7 @@ struct Item {
 pub(crate) struct Cut {
     pub(crate) item: ItemId,
     pub(crate) content_index: u32,
-    pub(crate) link: u32,
+    pub(crate) session: u32,
     pub(crate) heard_ms: u64,
     pub(crate) sent_ms: u64,
 }
@@ -67,7 +67,7 @@ impl Playback {
         now: Time,
         (id, content_index): (&str, u32),
         response: &ResponseId,
-        link: u32,
+        session: u32,
         bytes: u64,
     ) -> String {
         let at = self.items.iter().rposition(|item| item.id.as_str() == id);
@@ -83,7 +83,7 @@ impl Playback {
                 id: ItemId::new(id),
                 response: response.clone(),
                 content_index,
-                link,
+                session,
                 starts_at,
                 ..Item::default()
             });
@@ -126,6 +126,14 @@ impl Playback {
             item.complete |= response.is_none_or(|response| item.response == *response);
         }
         self.drop_played(now);
+    }
+
+    /// Items that were not sent whole, and how many ms of each were, in playing order.
+    pub(crate) fn unfinished(&self) -> Vec<(ItemId, u64)> {
+        let items = self.items.iter().filter(|item| !item.complete);
+        items
+            .map(|item| (item.id.clone(), item.sent_ms()))
+            .collect()
     }
 
     /// Whether there is anything left to play or to come.
@@ -192,7 +200,7 @@ impl Item {
             sent_ms: self.sent_ms(),
             item: self.id,
             content_index: self.content_index,
-            link: self.link,
+            session: self.session,
         }
     }
 

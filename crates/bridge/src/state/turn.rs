@@ -15,6 +15,8 @@ const MAX_CANCELLED: usize = 16;
 const MAX_SPEECHES: usize = 4;
 /// Most items whose confirmation is awaited.
 const MAX_UNCONFIRMED: usize = 64;
+/// Most utterances of the caller whose words are awaited.
+const MAX_UTTERANCES: usize = 4;
 /// Longest transcript of one item, in bytes.
 pub(crate) const MAX_TEXT: usize = 8 << 10;
 
@@ -52,6 +54,22 @@ pub(crate) struct Turn {
     pub(crate) next_item: u64,
     /// Keys pressed so far.
     pub(crate) digits: Private,
+    /// What the caller says, or said without its words being known yet.
+    pub(crate) utterances: VecDeque<Utterance>,
+    /// Where the last one ended that the model took in, in bytes of the caller's audio.
+    pub(crate) taken_in: u64,
+}
+
+/// Something that the caller says. Places are bytes of the caller's audio.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Utterance {
+    pub(crate) item: ItemId,
+    pub(crate) from: u64,
+    /// `None` while the caller speaks.
+    pub(crate) to: Option<u64>,
+    /// Whether a later session was told it as audio: its words will never come.
+    pub(crate) told: bool,
 }
 
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -131,6 +149,26 @@ impl Turn {
     pub(crate) fn cut(&mut self, item: &ItemId) {
         for one in &mut self.cancelled {
             one.note(item);
+        }
+    }
+
+    /// The caller begins to speak.
+    pub(crate) fn utterance_begins(&mut self, item: ItemId, from: u64) {
+        if self.utterances.len() >= MAX_UTTERANCES {
+            self.utterances.pop_front();
+        }
+        self.utterances.push_back(Utterance {
+            item,
+            from,
+            ..Utterance::default()
+        });
+    }
+
+    /// The caller has finished, and the model has taken it in.
+    pub(crate) fn utterance_ends(&mut self, to: u64) {
+        self.taken_in = self.taken_in.max(to);
+        if let Some(last) = self.utterances.back_mut() {
+            last.to.get_or_insert(to);
         }
     }
 

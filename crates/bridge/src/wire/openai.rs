@@ -3,6 +3,7 @@
 //! Source: the types of OpenAI's own SDKs. Every event may carry fields that these do not show, so
 //! nothing here refuses unknown ones.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,13 +21,19 @@ pub(crate) enum ModelEvent {
     #[serde(rename = "error")]
     Error { error: Failure },
     #[serde(rename = "input_audio_buffer.speech_started")]
-    SpeechStarted {},
+    SpeechStarted {
+        audio_start_ms: Option<u64>,
+        #[serde(default)]
+        item_id: ItemId,
+    },
     #[serde(rename = "input_audio_buffer.speech_stopped")]
-    SpeechStopped {},
+    SpeechStopped { audio_end_ms: Option<u64> },
     #[serde(rename = "conversation.item.added")]
     ItemAdded { item: Item },
     #[serde(rename = "conversation.item.input_audio_transcription.completed")]
     UserTranscript { item_id: ItemId, transcript: String },
+    #[serde(rename = "conversation.item.input_audio_transcription.failed")]
+    UserTranscriptFailed { item_id: ItemId },
     #[serde(rename = "response.created")]
     ResponseCreated { response: Response },
     #[serde(rename = "response.output_audio_transcript.delta")]
@@ -109,6 +116,11 @@ pub(crate) fn append(payload: &[u8]) -> Bytes {
     text.into()
 }
 
+/// Appends mu-law bytes to the caller's audio.
+pub(crate) fn append_bytes(audio: &[u8]) -> Bytes {
+    append(BASE64_STANDARD.encode(audio).as_bytes())
+}
+
 /// Appends so many milliseconds of mu-law silence.
 pub(crate) fn append_silence(ms: u64) -> Bytes {
     let bytes = usize::try_from(ms.saturating_mul(super::BYTES_PER_MS)).unwrap_or(usize::MAX);
@@ -139,14 +151,28 @@ pub(crate) fn truncate(item: &ItemId, content_index: u32, heard_ms: u64) -> Byte
 
 /// Adds a message in words. An assistant's is of another content type than all others.
 pub(crate) fn create_message(item: &ItemId, role: &str, words: &str) -> Bytes {
-    let kind = if role == "assistant" {
-        "output_text"
-    } else {
-        "input_text"
-    };
+    create_item(&message(item, role, words))
+}
+
+/// Puts a message in words in the place of another one. There is no event that changes an item.
+pub(crate) fn replace_message(old: &ItemId, item: &ItemId, role: &str, words: &str) -> [Bytes; 2] {
+    let create = json!({
+        "type": "conversation.item.create", "previous_item_id": old.as_str(),
+        "item": message(item, role, words),
+    });
+    [text(&create), delete(old)]
+}
+
+/// Takes an item out of the conversation.
+pub(crate) fn delete(item: &ItemId) -> Bytes {
+    text(&json!({"type": "conversation.item.delete", "item_id": item.as_str()}))
+}
+
+/// Adds something that the caller said, as mu-law.
+pub(crate) fn create_speech(item: &ItemId, audio: &[u8]) -> Bytes {
     create_item(&json!({
-        "id": item.as_str(), "type": "message", "role": role,
-        "content": [{"type": kind, "text": words}],
+        "id": item.as_str(), "type": "message", "role": "user",
+        "content": [{"type": "input_audio", "audio": BASE64_STANDARD.encode(audio)}],
     }))
 }
 
@@ -180,6 +206,18 @@ pub(crate) fn cancel(response: &ResponseId) -> Bytes {
     text(&json!({"type": "response.cancel", "response_id": response.as_str()}))
 }
 
+fn message(item: &ItemId, role: &str, words: &str) -> Value {
+    let kind = if role == "assistant" {
+        "output_text"
+    } else {
+        "input_text"
+    };
+    json!({
+        "id": item.as_str(), "type": "message", "role": role,
+        "content": [{"type": kind, "text": words}],
+    })
+}
+
 fn create_item(item: &Value) -> Bytes {
     text(&json!({"type": "conversation.item.create", "item": item}))
 }
@@ -191,8 +229,6 @@ pub(crate) fn text(value: &Value) -> Bytes {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use base64::{Engine, prelude::BASE64_STANDARD};
-
     use super::*;
 
     #[test]

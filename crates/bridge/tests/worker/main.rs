@@ -52,7 +52,7 @@ async fn the_settings_are_on_their_way_before_anything_has_happened() {
 }
 
 #[tokio::test]
-async fn audio_passes_both_ways_and_a_frame_costs_one_small_key() {
+async fn audio_passes_both_ways_and_a_frame_costs_little_state() {
     let edge = Edge::of(bridge("")).await;
     let mut call = edge.attach().await;
     call.commit().await;
@@ -63,7 +63,9 @@ async fn audio_passes_both_ways_and_a_frame_costs_one_small_key() {
         [json!({"type": "input_audio_buffer.append", "audio": PAYLOAD})]
     );
     let keys: Vec<_> = commit.put.iter().map(|entry| entry.key.as_str()).collect();
-    assert_eq!(keys, ["clock"]);
+    assert_eq!(keys, ["audio", "audio/00000000", "clock"]);
+    let bytes: usize = commit.put.iter().map(|entry| entry.value.len()).sum();
+    assert!(bytes < 200, "{bytes}");
 
     let delta = format!(
         r#"{{"type":"response.output_audio.delta","response_id":"R","item_id":"A","output_index":0,"content_index":0,"delta":"{PAYLOAD}"}}"#
@@ -170,7 +172,7 @@ async fn a_function_outlives_its_worker_and_keeps_its_key() {
 }
 
 #[tokio::test]
-async fn a_model_that_refuses_ends_the_session() {
+async fn a_model_that_refuses_hands_the_call_back() {
     let edge = Edge::of(bridge("")).await;
     let mut call = edge.attach().await;
     call.commit().await;
@@ -187,10 +189,12 @@ async fn a_model_that_refuses_ends_the_session() {
         .commands
         .iter()
         .find_map(|command| match &command.command {
-            Some(Command::EndSession(end)) => Some(&end.reason),
+            Some(Command::EndSession(end)) => Some(end),
             _ => None,
         });
-    assert!(ended.unwrap().contains("invalid_api_key"));
+    let ended = ended.unwrap();
+    assert!(ended.reason.contains("invalid_api_key"));
+    assert!(ended.hand_back);
 }
 
 /// Log lines, kept in memory.

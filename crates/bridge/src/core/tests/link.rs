@@ -4,8 +4,13 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Input, World, YAML, created, done, function_call, media, transcript};
-use crate::core::{Note, Refusal, Timer};
+use super::world::{
+    Input, UNAUTHORIZED, World, YAML, created, delta, done, function_call, media, transcript,
+};
+use crate::{
+    core::{Note, Refusal, Timer},
+    state::ModelLeg,
+};
 
 fn updated() -> Value {
     json!({"type": "session.updated"})
@@ -75,17 +80,15 @@ fn a_leg_in_the_way_is_adopted_once_it_opens() {
 fn a_leg_that_stays_in_the_way_ends_the_call() {
     let mut world = World::new();
     world.put(100, &Input::ModelClosed(1, 0));
-    let (mut ms, mut refused) = (200, 0);
+    let mut ms = 200;
     while world.ended().is_none() {
         if world.opened() {
-            refused += 1;
             world.put(ms, &Input::Refused(Refusal::NameInUse));
-            assert_eq!(world.timer(Timer::Model), Some(15_000));
         }
-        ms += 15_000;
+        ms += world.timer(Timer::Model).unwrap();
         world.put(ms, &Input::Fired(Timer::Model));
     }
-    assert_eq!(refused, 6);
+    assert_eq!(ms, 20_000, "when there was no model for so long");
 }
 
 #[test]
@@ -204,26 +207,47 @@ fn a_function_that_answers_after_the_loss_is_told_to_the_new_session() {
 }
 
 #[test]
-fn a_model_that_stays_away_ends_the_call_after_growing_waits() {
+fn a_model_that_stays_away_is_given_up_after_growing_waits() {
     let mut world = World::new();
-    let (mut waits, mut ms, mut incarnation) = (Vec::new(), 100, 1);
+    let (mut waits, mut ms, mut incarnation) = (Vec::new(), 0, 1);
     loop {
         world.put(ms, &Input::ModelClosed(incarnation, 0));
-        if let Some(reason) = world.ended() {
-            assert!(reason.contains("6 times"), "{reason}");
-            break;
-        }
         if let Some(wait) = world.timer(Timer::Model).filter(|_| !world.opened()) {
             waits.push(wait);
-            world.put(ms + wait, &Input::Fired(Timer::Model));
+            ms += wait;
+            world.put(ms, &Input::Fired(Timer::Model));
+        }
+        if let Some(reason) = world.ended() {
+            assert!(reason.contains("no model for 20s"), "{reason}");
+            break;
         }
         assert!(world.opened());
         incarnation += 1;
-        ms += 10_000;
+        ms += 10;
     }
-    assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000]);
+    assert_eq!(waits[..7], [250, 500, 1_000, 2_000, 4_000, 4_000, 4_000]);
+    assert_eq!(ms, 20_000);
     world.put(ms + 1, &media(20));
     assert!(world.model_heard().is_empty());
+}
+
+#[test]
+fn a_model_that_comes_and_never_says_anything_whole_is_given_up() {
+    let mut world = World::new();
+    let (mut ms, mut incarnation) = (0, 1);
+    while world.ended().is_none() {
+        // Ready each time, so that it is never away for long.
+        world.model(ms + 100, &updated());
+        world.model(ms + 200, &updated());
+        world.put(ms + 300, &Input::ModelClosed(incarnation, 1_011));
+        ms += 1_000;
+        if let Some(wait) = world.timer(Timer::Model).filter(|_| !world.opened()) {
+            ms += wait;
+            world.put(ms, &Input::Fired(Timer::Model));
+        }
+        incarnation += 1;
+    }
+    assert!(world.ended().unwrap().contains("10 times in a row"));
 }
 
 #[test]
@@ -242,7 +266,7 @@ fn a_model_that_is_lost_now_and_then_is_never_too_often() {
 
 #[test]
 fn a_model_that_refuses_the_session_ends_the_call() {
-    for code in [3_000, 4_000] {
+    for code in [3_000, 4_000, UNAUTHORIZED] {
         let mut world = World::new();
         world.put(300, &Input::ModelClosed(1, code));
         assert!(world.ended().unwrap().contains(&code.to_string()));
@@ -263,23 +287,26 @@ fn an_upstream_that_the_edge_does_not_know_ends_the_call() {
 }
 
 #[test]
-fn a_model_that_never_gets_ready_is_replaced() {
+fn a_model_that_never_gets_ready_is_replaced_under_the_other_name() {
     let mut world = World::new();
-    assert_eq!(world.timer(Timer::Model), Some(15_000));
-    world.put(15_000, &Input::Fired(Timer::Model));
-    assert!(
-        world
-            .notes()
-            .any(|note| matches!(note, Note::ModelLost { .. }))
-    );
+    assert_eq!(world.timer(Timer::Model), Some(6_000));
+    world.put(6_000, &Input::Fired(Timer::Model));
+    let lost = |note: &Note| matches!(note, Note::ModelLost { .. });
+    assert!(world.notes().any(lost));
+    assert_eq!(world.closed_leg(), Some(ModelLeg::First));
+    assert_eq!(world.opened_leg(), Some(ModelLeg::Second));
+    world.put(6_010, &Input::ModelClosed(1, 1_000));
+    assert_eq!(world.actions, [], "the old one has closed at last");
+    // Both names in use: what is being closed has to be waited for.
+    world.put(12_000, &Input::Fired(Timer::Model));
     assert_eq!(world.timer(Timer::Model), Some(250));
-    world.put(15_250, &Input::Fired(Timer::Model));
-    assert!(world.opened());
-    world.put(15_260, &Input::Refused(Refusal::NameInUse));
-    assert_eq!(world.timer(Timer::Model), Some(15_000));
-    world.put(15_270, &media(15_270));
+    world.put(12_250, &Input::Fired(Timer::Model));
+    assert_eq!(world.opened_leg(), Some(ModelLeg::First));
+    world.put(12_260, &Input::Refused(Refusal::NameInUse));
+    assert_eq!(world.timer(Timer::Model), Some(6_000));
+    world.put(12_270, &media(12_270));
     assert!(world.model_heard().is_empty(), "it takes no more frames");
-    world.put(15_400, &Input::ModelClosed(1, 1_000));
+    world.put(12_400, &Input::ModelClosed(1, 1_000));
     assert!(world.opened(), "the old one has closed at last");
 }
 
@@ -306,15 +333,29 @@ fn a_model_that_does_not_answer_is_asked_and_then_replaced() {
     let mut world = World::greeted();
     world.model(5_000, &json!({"type": "input_audio_buffer.speech_started"}));
     world.model(6_000, &json!({"type": "input_audio_buffer.speech_stopped"}));
-    assert_eq!(world.timer(Timer::Reply), Some(15_000));
-    world.put(21_000, &Input::Fired(Timer::Reply));
+    assert_eq!(world.timer(Timer::Reply), Some(8_000));
+    world.put(14_000, &Input::Fired(Timer::Reply));
     assert_eq!(world.model_types(), ["response.create"]);
-    world.put(36_000, &Input::Fired(Timer::Reply));
+    world.put(22_000, &Input::Fired(Timer::Reply));
     assert!(
         world
             .notes()
             .any(|note| matches!(note, Note::ModelLost { .. }))
     );
+}
+
+#[test]
+fn a_model_that_falls_silent_in_an_answer_is_replaced() {
+    let mut world = World::greeted();
+    world.model(5_000, &created("R3"));
+    assert_eq!(world.timer(Timer::Reply), Some(8_000));
+    world.model(9_000, &delta("R3", "A3", 200));
+    world.put(13_000, &Input::Fired(Timer::Reply));
+    assert_eq!(world.timer(Timer::Reply), Some(4_000), "it spoke since");
+    world.put(17_000, &Input::Fired(Timer::Reply));
+    assert!(world.opened());
+    let second: Vec<_> = world.heard_on(ModelLeg::Second);
+    assert_eq!(second[0]["type"], "session.update");
 }
 
 #[test]

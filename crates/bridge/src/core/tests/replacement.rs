@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     dialogue::recording,
-    world::{Input, World, YAML, done},
+    world::{Input, World, YAML, done, media},
 };
 use crate::core::Action;
 
@@ -62,7 +62,7 @@ fn eventful() -> Vec<(u64, Input)> {
 
 #[test]
 fn replaced_after_every_input_the_commands_are_the_same() {
-    for script in [recording(), eventful()] {
+    for script in [recording(), eventful(), super::rollover::script()] {
         let undisturbed = commands(&script, |_| false);
         assert!(undisturbed == commands(&script, |_| true));
         for every in [2, 3, 7, 50] {
@@ -90,11 +90,15 @@ fn replaced_once_at_each_position_the_commands_are_the_same() {
 }
 
 #[test]
-fn a_media_frame_writes_the_clock_alone() {
+fn a_media_frame_writes_little() {
     let mut world = World::greeted();
-    world.put(4_100, &super::world::media(4_100));
-    assert_eq!(world.touched, ["clock"]);
-    assert!(world.stored("clock").len() < 128);
+    for frame in 0..110 {
+        let ms = 4_100 + frame * 20;
+        world.put(ms, &media(ms));
+        assert!(world.touched_bytes() < 1_500, "{:?}", world.touched);
+    }
+    assert_eq!(world.touched, ["clock", "audio", "audio/00000021"]);
+    assert!(world.state_bytes() < 12_000, "a second of audio and a turn");
 }
 
 #[test]
@@ -141,6 +145,20 @@ fn calls_keep_their_settings_where_that_is_wanted() {
     assert_eq!(world.actions, []);
 }
 
+fn second(input: Input) -> Input {
+    Input::Second(Box::new(input))
+}
+
+fn words_of_a_spare() -> impl Strategy<Value = Input> {
+    let words = prop::sample::select(vec![
+        r#"{"type":"session.updated"}"#,
+        r#"{"type":"session.created","session":{"expires_at":7}}"#,
+        r#"{"type":"error","error":{"event_id":"hl-setup","code":"x"}}"#,
+        r#"{"type":"response.created","response":{"id":"T"}}"#,
+    ]);
+    words.prop_map(|text| Input::Model(text.to_owned()))
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let words = prop::sample::select(vec![
         r#"{"type":"session.updated"}"#,
@@ -181,12 +199,16 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => (0..4u32, prop::sample::select(vec![0u16, 1_000, 1_001, 1_006, 3_000]))
             .prop_map(|(incarnation, code)| Input::ModelClosed(incarnation, code)),
         1 => (0..4u32).prop_map(Input::ModelOpened),
+        1 => words_of_a_spare().prop_map(second),
+        1 => (0..4u32).prop_map(|incarnation| second(Input::ModelOpened(incarnation))),
+        1 => (0..4u32).prop_map(|incarnation| second(Input::ModelClosed(incarnation, 1_006))),
+        1 => Just(second(Input::Refused(crate::core::Refusal::NameInUse))),
         1 => Just(Input::Refused(crate::core::Refusal::NameInUse)),
         1 => Just(Input::Refused(crate::core::Refusal::TooManyLegs)),
         1 => Just(Input::CallerLost),
         1 => Just(Input::CallerReplaced("MZ8")),
         1 => any::<u64>().prop_map(Input::Gap),
-        1 => prop::sample::select(vec!["model", "reply", "quiet", "keys"])
+        2 => prop::sample::select(vec!["model", "reply", "quiet", "keys", "rollover"])
             .prop_map(|name| Input::Fired(crate::core::Timer::named(name).unwrap())),
         1 => (0..3u64).prop_map(|number| Input::ToolDone(number, "x")),
     ]

@@ -11,7 +11,7 @@ use crate::{
     Config,
     core::{self, Action, Event, Facts, ModelClosed, Note, Refusal, Settings, Timer, ToolRequest},
     ids::{CallSid, StreamSid},
-    state::{Change, State},
+    state::{Change, ModelLeg, State},
     time::Time,
 };
 
@@ -28,6 +28,9 @@ tools:
     webhook: {url: "http://127.0.0.1:1/weather"}
 "#;
 
+/// Stands for a dial that was refused with HTTP status 401.
+pub(super) const UNAUTHORIZED: u16 = 401;
+
 /// An input, owned, so that a conversation can be recorded and played again.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
@@ -41,6 +44,8 @@ pub(super) enum Input {
     Gap(u64),
     Fired(Timer),
     ToolDone(u64, &'static str),
+    /// The same, on the second of the model's legs.
+    Second(Box<Input>),
 }
 
 pub(super) struct World {
@@ -135,6 +140,11 @@ impl World {
             .sum()
     }
 
+    /// Bytes of the values that the last input wrote.
+    pub(super) fn touched_bytes(&self) -> usize {
+        self.touched.iter().map(|key| self.store[key].len()).sum()
+    }
+
     pub(super) fn largest_value(&self) -> usize {
         self.store.values().map(Vec::len).max().unwrap()
     }
@@ -151,18 +161,32 @@ impl World {
     pub(super) fn put(&mut self, ms: u64, input: &Input) -> &mut Self {
         self.now_ms = ms;
         self.actions.clear();
+        let (leg, input) = match input {
+            Input::Second(input) => (ModelLeg::Second, &**input),
+            input => (ModelLeg::First, input),
+        };
         let event = match input {
+            Input::Second(_) => panic!("there is no third leg"),
             Input::Caller(text) => Event::Caller(text.as_bytes()),
-            Input::Model(text) => Event::Model(text.as_bytes()),
+            Input::Model(text) => Event::Model {
+                leg,
+                text: text.as_bytes(),
+            },
             Input::ModelOpened(incarnation) => Event::ModelOpened {
+                leg,
                 incarnation: *incarnation,
             },
             Input::ModelClosed(incarnation, code) => Event::ModelClosed(ModelClosed {
+                leg,
                 incarnation: *incarnation,
                 code: *code,
                 reason: "test",
+                refused: *code == UNAUTHORIZED,
             }),
-            Input::Refused(refusal) => Event::ModelRefused(*refusal),
+            Input::Refused(refusal) => Event::ModelRefused {
+                leg,
+                refusal: *refusal,
+            },
             Input::CallerReplaced(stream) => Event::CallerReplaced {
                 stream: Some(StreamSid::new(*stream)),
             },
@@ -191,16 +215,32 @@ impl World {
         self.put(ms, &Input::Model(event.to_string()))
     }
 
+    /// As [`Self::model`], on the second leg.
+    pub(super) fn second(&mut self, ms: u64, event: &Value) -> &mut Self {
+        let input = Input::Model(event.to_string());
+        self.put(ms, &Input::Second(Box::new(input)))
+    }
+
     pub(super) fn caller(&mut self, ms: u64, event: &Value) -> &mut Self {
         self.put(ms, &Input::Caller(event.to_string()))
     }
 
-    /// What the model was told by the last input.
+    /// What the model was told by the last input, on either leg.
     pub(super) fn model_heard(&self) -> Vec<Value> {
+        let legs = [ModelLeg::First, ModelLeg::Second];
+        legs.into_iter()
+            .flat_map(|leg| self.heard_on(leg))
+            .collect()
+    }
+
+    /// What the model was told by the last input on this leg.
+    pub(super) fn heard_on(&self, wanted: ModelLeg) -> Vec<Value> {
         self.actions
             .iter()
             .filter_map(|action| match action {
-                Action::ToModel(text) => Some(serde_json::from_slice(text).unwrap()),
+                Action::ToModel { leg, text } if *leg == wanted => {
+                    Some(serde_json::from_slice(text).unwrap())
+                }
                 _ => None,
             })
             .collect()
@@ -238,7 +278,7 @@ impl World {
 
     pub(super) fn ended(&self) -> Option<&str> {
         self.actions.iter().find_map(|action| match action {
-            Action::End { reason } => Some(reason.as_str()),
+            Action::HandBack { reason } => Some(reason.as_str()),
             _ => None,
         })
     }
@@ -251,9 +291,23 @@ impl World {
     }
 
     pub(super) fn opened(&self) -> bool {
-        self.actions
-            .iter()
-            .any(|action| matches!(action, Action::OpenModel { .. }))
+        self.opened_leg().is_some()
+    }
+
+    /// The leg that was asked for by the last input.
+    pub(super) fn opened_leg(&self) -> Option<ModelLeg> {
+        self.actions.iter().find_map(|action| match action {
+            Action::OpenModel { leg, .. } => Some(*leg),
+            _ => None,
+        })
+    }
+
+    /// The leg that the last input had closed.
+    pub(super) fn closed_leg(&self) -> Option<ModelLeg> {
+        self.actions.iter().find_map(|action| match action {
+            Action::CloseModel { leg, .. } => Some(*leg),
+            _ => None,
+        })
     }
 
     pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {

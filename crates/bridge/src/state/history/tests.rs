@@ -33,7 +33,11 @@ fn it_comes_back_as_it_was_and_only_changes_are_written() {
     history.agent_said(&ItemId::new("A1"), "Good morning.");
     assert_eq!(saved(&mut history, &mut store), 3);
     history.caller_said(&ItemId::new("U1"), "Hello?");
-    assert_eq!(saved(&mut history, &mut store), 1);
+    assert_eq!(
+        saved(&mut history, &mut store),
+        2,
+        "the entry and the index"
+    );
     assert_eq!(saved(&mut history, &mut store), 0);
     assert!(loaded(&store).entries().eq(history.entries()));
 }
