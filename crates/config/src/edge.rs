@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    defaults,
+    Secret, defaults,
     reader::At,
     section::section,
     shape::{Purpose, words},
@@ -60,10 +60,11 @@ section! {
 
 section! {
     /// The operator's HTTP port: liveness, readiness, metrics, sessions.
-    #[derive(Copy)]
     pub struct Admin: Default {
         /// IP address and port to listen on.
         pub address: SocketAddr [Purpose::Listen] = defaults::ADMIN_ADDRESS,
+        /// What operators show as `Authorization: Bearer`, for all but reading on loopback.
+        pub token: Option<Secret> = None,
     }
 }
 

@@ -1,10 +1,17 @@
 //! The operator's HTTP port: is the edge alive, may it get calls, what is it doing.
 //!
-//! Read only, on an address that is not meant for callers. It lives until the edge's last call is
+//! Read only so far, on an address that is not meant for callers; [`guard`] says who may ask. It lives until the edge's last call is
 //! over, so that a drain can be watched to its end.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
+use holdline_config::Secret;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -14,9 +21,11 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
+use self::guard::Guard;
 use crate::edge::Edge;
 
 mod answers;
+mod guard;
 mod ready;
 mod sessions;
 
@@ -38,18 +47,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `shutdown` resolves; connections that are open then are dropped.
 pub(crate) async fn serve(
     listener: TcpListener,
+    token: Option<Secret>,
     edge: Arc<Edge>,
     shutdown: impl Future<Output = ()>,
 ) {
+    let guard = Arc::new(guard_of(&listener, token, &edge));
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let mut tasks = tokio::task::JoinSet::new();
     let accepting = async {
         loop {
-            let (socket, permit) = accept(&listener, &connections).await;
-            let edge = Arc::clone(&edge);
+            let (socket, peer, permit) = accept(&listener, &connections).await;
+            let (edge, guard) = (Arc::clone(&edge), Arc::clone(&guard));
             while tasks.try_join_next().is_some() {}
             tasks.spawn(async move {
-                connection(socket, edge).await;
+                connection(socket, peer, guard, edge).await;
                 drop(permit);
             });
         }
@@ -60,15 +71,29 @@ pub(crate) async fn serve(
     }
 }
 
+fn guard_of(listener: &TcpListener, token: Option<Secret>, edge: &Edge) -> Guard {
+    // An address that cannot be told is taken for one that everybody reaches.
+    let address = listener.local_addr().map(|address| address.ip());
+    let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let guard = Guard::new(token, address, edge.metrics.admin.clone());
+    if guard.is_open() {
+        warn!(
+            %address,
+            "the admin port is not on loopback and has no token: whoever reaches it sees all calls"
+        );
+    }
+    guard
+}
+
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed, so there always is a permit.
     let permit = Arc::clone(connections).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return (socket, permit),
+            Ok((socket, peer)) => return (socket, peer, permit),
             Err(error) => {
                 warn!(%error, "the admin port cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -77,12 +102,14 @@ async fn accept(
     }
 }
 
-async fn connection(socket: TcpStream, edge: Arc<Edge>) {
+async fn connection(socket: TcpStream, peer: SocketAddr, guard: Arc<Guard>, edge: Arc<Edge>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let edge = Arc::clone(&edge);
+        let (guard, edge) = (Arc::clone(&guard), Arc::clone(&edge));
         async move {
-            let (method, path) = (request.method(), request.uri().path());
-            Ok::<_, Infallible>(answers::answer(&edge, method, path).await)
+            Ok::<_, Infallible>(match guard.check(&request, peer) {
+                Ok(()) => answers::answer(&edge, request.method(), request.uri().path()).await,
+                Err(refusal) => answers::refused(refusal),
+            })
         }
     });
     let served = http1::Builder::new()

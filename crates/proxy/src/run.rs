@@ -70,7 +70,13 @@ pub async fn run(
         "listening"
     );
     let done = reached(lifecycle.phase(), Phase::Done);
-    servers.spawn(admin::serve(listeners.admin, Arc::clone(&edge), done));
+    let token = config.admin.token.clone();
+    servers.spawn(admin::serve(
+        listeners.admin,
+        token,
+        Arc::clone(&edge),
+        done,
+    ));
 
     let report = drained(&edge, &config.drain, lifecycle).await;
     // Handshakes in flight and operators' connections are no reason to stay.

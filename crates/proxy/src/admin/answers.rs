@@ -4,11 +4,13 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    header::{
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+    },
 };
 use serde::Serialize;
 
-use super::{ready, sessions};
+use super::{guard::Refusal, ready, sessions};
 use crate::edge::Edge;
 
 const PATHS: &str =
@@ -18,17 +20,14 @@ const JSON: &str = "application/json";
 /// The text format of Prometheus.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Answers one request.
+/// Answers one request that may be answered.
 pub(super) async fn answer(edge: &Edge, method: &Method, path: &str) -> Response<Full<Bytes>> {
-    if *method != Method::GET {
-        let mut refusal = text(
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let refusal = text(
             StatusCode::METHOD_NOT_ALLOWED,
-            "this port answers GET only\n",
+            "nothing can be changed here yet: GET and HEAD only\n",
         );
-        refusal
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET"));
-        return refusal;
+        return with(refusal, ALLOW, "GET, HEAD");
     }
     match path {
         // As long as this can be answered, a restart would only drop calls.
@@ -44,6 +43,17 @@ pub(super) async fn answer(edge: &Edge, method: &Method, path: &str) -> Response
             },
             None => text(StatusCode::NOT_FOUND, PATHS),
         },
+    }
+}
+
+/// Answers a request that is not to be answered. The connection ends with it: whatever follows on it
+/// was perhaps meant as something else.
+pub(super) fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
+    let response = text(refusal.status(), refusal.message());
+    let response = with(response, CONNECTION, "close");
+    match refusal.status() {
+        StatusCode::UNAUTHORIZED => with(response, WWW_AUTHENTICATE, "Bearer"),
+        _ => response,
     }
 }
 
@@ -69,6 +79,17 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
 
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     respond(status, TEXT, body)
+}
+
+fn with(
+    mut response: Response<Full<Bytes>>,
+    name: HeaderName,
+    value: &'static str,
+) -> Response<Full<Bytes>> {
+    response
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(value));
+    response
 }
 
 fn respond(

@@ -65,8 +65,10 @@ async fn the_port_knows_its_paths_and_reads_only() {
     assert_eq!(unknown.status, 404);
     assert!(unknown.body.contains("/readyz"), "{}", unknown.body);
     let posted = request(edge.admin, "POST", "/sessions").await;
-    assert_eq!(posted.status, 405);
-    assert!(posted.head.contains("allow: get"), "{}", posted.head);
+    assert_eq!(posted.status, 401);
+    assert!(posted.body.contains("admin.token"), "{}", posted.body);
+    let looked = request(edge.admin, "HEAD", "/livez").await;
+    assert_eq!((looked.status, looked.body.as_str()), (200, ""));
 
     let metrics = edge.get("/metrics").await;
     assert_eq!(metrics.status, 200);

@@ -172,7 +172,7 @@ pub(crate) struct Answer {
 pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> Answer {
     send_request(
         address,
-        &format!("{method} {path} HTTP/1.1\r\nHost: edge\r\n"),
+        &format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n"),
     )
     .await
 }
