@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes what the containers of each values file find under /etc/holdline, so that the binary can be
-asked what it makes of it. Usage: mounted.py DIR; there will be DIR/CASE/CONTAINER/{config,secrets,...}.
-Paths within the files lead there. Secrets hold a word that is no secret."""
+asked what it makes of it. Usage: mounted.py DIR CERTIFICATE KEY; there will be
+DIR/CASE/CONTAINER/{config,secrets,...}. Paths within the files lead there. Secrets hold a word that is
+no secret, and those with certificates the given one."""
 
 import pathlib
 import sys
@@ -11,13 +12,19 @@ from charts import cases, containers, objects, pods
 MOUNT = "/etc/holdline"
 
 
+def certificates():
+    """What a Secret of type kubernetes.io/tls holds."""
+    certificate, key = (pathlib.Path(path).read_text() for path in sys.argv[2:4])
+    return {"tls.crt": certificate, "tls.key": key, "ca.crt": certificate}
+
+
 def files_of(volume, pod, found):
     """What a volume holds, by name."""
     if config := volume.get("configMap"):
         return next(it["data"] for it in found if it["metadata"]["name"] == config["name"] and "data" in it)
     if secret := volume.get("secret"):
-        names = [it["path"] for it in secret.get("items", [])] or ["tls.crt", "tls.key", "ca.crt"]
-        return dict.fromkeys(names, "placeholder\n")
+        names = [it["path"] for it in secret.get("items", [])]
+        return dict.fromkeys(names, "placeholder\n") or certificates()
     if downward := volume.get("downwardAPI"):
         annotations = pod["metadata"]["annotations"]
         return {it["path"]: annotations[it["fieldRef"]["fieldPath"].split("'")[1]] for it in downward["items"]}
