@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod caller_return;
+mod chart;
 mod command_line;
 mod conformance;
 mod edge_pause;
