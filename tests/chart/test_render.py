@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import unittest
 
@@ -86,13 +87,28 @@ class Render(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             rules = pathlib.Path(folder) / "rules.yaml"
             rules.write_text(yaml.safe_dump(rule["spec"]))
+            keda = pathlib.Path(folder) / "keda.yaml"
+            keda.write_text(yaml.safe_dump({"groups": [{"name": "keda", "rules": [self.keda()]}]}))
             shutil.copy(HERE / "alerts.yaml", folder)
-            for arguments in (["check", "rules", rules], ["test", "rules", f"{folder}/alerts.yaml"]):
+            test = f"{folder}/alerts.yaml"
+            for arguments in (["check", "rules", rules, keda], ["test", "rules", test]):
                 try:
                     told = subprocess.run(["promtool", *arguments], capture_output=True, text=True)
                 except FileNotFoundError:
                     self.fail("`promtool` is not there: `tests/run` installs it (Debian: prometheus)")
                 self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
+
+    def keda(self):
+        """What KEDA asks, as a rule: its answer is recorded as `asked`."""
+        (trigger,) = one(objects(cases()["keda"]), "ScaledObject")["spec"]["triggers"]
+        return {"record": "asked", "expr": trigger["metadata"]["query"]}
+
+    def test_the_package_holds_what_is_needed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(helm.package(CHART, destination=folder)) as archive:
+                packed = {name.removeprefix("holdline/") for name in archive.getnames()}
+        self.assertLess({"Chart.yaml", "values.schema.json", "files/alerts.yaml"}, packed)
+        self.assertEqual([name for name in packed if name.startswith("ci/")], [])
 
 
 def clean(text):
