@@ -12,6 +12,7 @@ mod engine {
     mod commits;
     mod endings;
     mod handoffs;
+    mod holds;
     mod known_legs;
     mod ledger;
     mod leg_io;
