@@ -355,3 +355,23 @@ impl fmt::Debug for State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hold_sound_is_told_apart_from_what_workers_said() {
+        let mut sound = Sound::default();
+        sound.handed += 2;
+        sound.push(300);
+        sound.push(301);
+        sound.handed += 1;
+        sound.push(302);
+        assert_eq!(sound.written(1), (0, 0));
+        assert_eq!(sound.written(2), (1, 300));
+        assert_eq!(sound.written(2), (1, 301));
+        assert_eq!(sound.written(1), (1, 302));
+        assert!(sound.pieces.is_empty());
+    }
+}

@@ -41,7 +41,8 @@ pub(crate) struct HoldEar {
 impl HoldEar {
     /// Listens for mu-law of a whole number of frames, which is played over and over.
     pub(crate) fn new(sound: Option<Arc<[u8]>>) -> Self {
-        let whole = |sound: &Arc<[u8]>| !sound.is_empty() && sound.len().is_multiple_of(FRAME_BYTES);
+        let whole =
+            |sound: &Arc<[u8]>| !sound.is_empty() && sound.len().is_multiple_of(FRAME_BYTES);
         Self {
             sound: sound.filter(whole),
             next: 0,
