@@ -35,6 +35,14 @@ pub(crate) const PING_INTERVAL: Option<Duration> = Some(Duration::from_secs(20))
 // workers
 
 pub(crate) const DNS_INTERVAL: Duration = Duration::from_secs(1);
+/// Short enough that a watch which went silent is noticed soon; a new one costs the API server little.
+pub(crate) const KUBERNETES_WATCH: Duration = Duration::from_secs(60);
+
+/// The label that Kubernetes recommends for it.
+pub(crate) fn version_label() -> String {
+    "app.kubernetes.io/version".to_owned()
+}
+
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);

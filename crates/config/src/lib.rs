@@ -41,5 +41,6 @@ pub use units::ByteSize;
 pub use upstream::{Upstream, UpstreamProfile};
 pub use webhook::{Fallback, Webhook};
 pub use workers::{
-    Discovery, DnsDiscovery, Eject, Existing, Keepalive, StaticDiscovery, WorkerPool, WorkerTls,
+    Discovery, DnsDiscovery, Eject, Existing, Keepalive, KubernetesDiscovery, StaticDiscovery,
+    WorkerPool, WorkerTls,
 };

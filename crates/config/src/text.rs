@@ -83,6 +83,12 @@ pub(crate) static HOST: Text = Text {
     pattern: "^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$",
 };
 
+/// Name of a Kubernetes object that is also a DNS label, such as a Service (RFC 1035).
+pub(crate) static LABEL: Text = Text {
+    check: |_, text| check_label(text),
+    pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+};
+
 /// Name of a header that an upstream may be sent.
 pub(crate) static HEADER: Text = Text {
     check: |_, text| check_header_name(text),
@@ -251,6 +257,18 @@ fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
         return Err("has a fragment (`#`), which is never sent".to_owned());
     }
     Ok(())
+}
+
+fn check_label(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let framed = text.starts_with('-') || text.ends_with('-');
+    if (1..=63).contains(&text.len()) && text.chars().all(plain) && !framed {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` is no name of a Kubernetes object: use 1 to 63 small letters, digits or `-`, the latter not at the ends",
+        shorten(text)
+    ))
 }
 
 fn check_host(text: &str) -> Result<(), String> {

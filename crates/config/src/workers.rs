@@ -21,7 +21,7 @@ const HTTP2_WINDOW: RangeInclusive<ByteSize> =
 section! {
     /// One pool of workers; versions are ordered within a pool only.
     pub struct WorkerPool {
-        /// Where workers are found: `static` or `dns`.
+        /// Where workers are found: `static`, `dns` or `kubernetes`.
         pub discovery: Discovery,
         /// TLS to the workers; `off` where the network between is trusted.
         pub tls: Option<WorkerTls> = None,
@@ -61,6 +61,8 @@ pub enum Discovery {
     Static(StaticDiscovery),
     /// All addresses of a name.
     Dns(DnsDiscovery),
+    /// The pods of a Kubernetes Service.
+    Kubernetes(KubernetesDiscovery),
 }
 
 impl Shape for Discovery {
@@ -73,9 +75,12 @@ impl Shape for Discovery {
         match entries.as_slice() {
             [("static", list)] => StaticDiscovery::read(list, &()).map(Self::Static),
             [("dns", name)] => DnsDiscovery::read(name, &()).map(Self::Dns),
+            [("kubernetes", service)] => {
+                KubernetesDiscovery::read(service, &()).map(Self::Kubernetes)
+            }
             _ => {
                 at.wrong(
-                    "must be one of {static: {addresses: [...]}} and {dns: {name: ..., port: ...}}",
+                    "must be one of {static: {addresses: [...]}}, {dns: {name: ..., port: ...}} and {kubernetes: {service: ...}}",
                 );
                 None
             }
@@ -94,6 +99,7 @@ impl Shape for Discovery {
         json!({ "oneOf": [
             only("static", StaticDiscovery::schema(&())),
             only("dns", DnsDiscovery::schema(&())),
+            only("kubernetes", KubernetesDiscovery::schema(&())),
         ] })
     }
 
@@ -101,6 +107,7 @@ impl Shape for Discovery {
         let (key, value) = match self {
             Self::Static(list) => ("static", list.write()),
             Self::Dns(name) => ("dns", name.write()),
+            Self::Kubernetes(service) => ("kubernetes", service.write()),
         };
         let mut map = serde_yaml::Mapping::new();
         map.insert(key.into(), value);
@@ -138,6 +145,26 @@ section! {
         pub port: u16,
         /// How often it is resolved.
         pub interval: Duration [Duration::from_millis(100)..=Duration::from_secs(3_600)] = defaults::DNS_INTERVAL,
+    }
+}
+
+/// The API server ends a watch after five minutes or more by itself.
+const WATCH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(290);
+
+section! {
+    /// The pods of a Service, as its EndpointSlices tell. The edge needs the right to list and to watch
+    /// them; where it may also read pods, ReplicaSets and the Service, it knows which rollout is newer.
+    pub struct KubernetesDiscovery {
+        /// Name of the Service that selects the workers' pods; it may be headless.
+        pub service: String [&text::LABEL],
+        /// Its namespace; `off`: the edge's own.
+        pub namespace: Option<String> [&text::LABEL] = None,
+        /// Name of the Service's port for gRPC; `off`: its only one.
+        pub port: Option<String> [&text::LABEL] = None,
+        /// Label of pods with the version of workers that do not tell it themselves.
+        pub version_label: String = defaults::version_label(),
+        /// How long one watch lasts: one that went silent is taken up anew five seconds later.
+        pub watch: Duration [WATCH] = defaults::KUBERNETES_WATCH,
     }
 }
 

@@ -114,7 +114,7 @@ drain: {notice: 2h}
             "8:20: listeners[0].routes[0].max_frame: 65536 has no unit: write 65536B, 65536KiB, 65536MiB, 65536GiB",
             "9:23: listeners[0].routes[0].idle_timeout: 60 has no unit: write 60us, 60ms, 60s, 60m, 60h",
             "10:18: listeners[0].routes[0].workers: `pol` is not in `workers`: did you mean `pool`?",
-            "13:16: workers.pool.discovery: must be one of {static: {addresses: [...]}} and {dns: {name: ..., port: ...}}",
+            "13:16: workers.pool.discovery: must be one of {static: {addresses: [...]}}, {dns: {name: ..., port: ...}} and {kubernetes: {service: ...}}",
             "14:27: workers.pool.keepalive.interval: `2 seconds`: did you mean 2s?",
             "14:47: workers.pool.keepalive.timeout: `2sec`: did you mean 2s?",
             "15:17: drain.notice: `notice` must not be longer than `deadline`",

@@ -22,4 +22,4 @@ pub use labels::{Direction, DrainPhase, LegKind, WorkerState};
 pub use legs::LegMetrics;
 pub use metrics::Metrics;
 pub use sessions::{MillisCounter, SessionMetrics};
-pub use workers::{TrackedWorker, WorkerMetrics};
+pub use workers::{Failing, TrackedWorker, WorkerMetrics};

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::{WorkerState, register::Register};
 
@@ -29,6 +29,7 @@ pub struct WorkerMetrics {
     pub connections: IntCounter,
     /// Searches for workers (DNS...) that failed; what was known stays.
     pub discovery_failures: IntCounter,
+    discovery_failing: IntGauge,
     /// Sessions that were told to leave a draining worker.
     pub moves: IntCounter,
     tls_reloads: IntCounterVec,
@@ -67,6 +68,10 @@ impl WorkerMetrics {
                 "holdline_discovery_failures_total",
                 "Searches for workers that failed.",
             ),
+            discovery_failing: register.gauge(
+                "holdline_discovery_failing",
+                "Pools whose workers cannot be searched for at present; those that are known stay.",
+            ),
             moves: register.counter(
                 "holdline_worker_moves_total",
                 "Sessions that were told to leave a draining worker.",
@@ -77,6 +82,13 @@ impl WorkerMetrics {
                 &["result"],
             ),
         }
+    }
+
+    /// A pool's workers cannot be searched for, for as long as the handle lives.
+    #[must_use]
+    pub fn discovery_fails(&self) -> Failing {
+        self.discovery_failing.inc();
+        Failing(self.discovery_failing.clone())
     }
 
     /// Counts one worker for as long as the handle lives. Before `Describe` its version is `""`.
@@ -105,6 +117,16 @@ impl WorkerMetrics {
     /// A worker could not be connected to or described.
     pub fn connect_failed(&self, why: &'static str) {
         self.connect_failures.with_label_values(&[why]).inc();
+    }
+}
+
+/// One pool in the gauge `holdline_discovery_failing`; dropping it takes the pool out.
+#[derive(Debug)]
+pub struct Failing(IntGauge);
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

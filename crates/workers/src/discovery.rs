@@ -1,23 +1,25 @@
 //! Where workers are: a stream of endpoint sets, whatever the source.
 //!
-//! A source says which addresses there are *now*; the difference to what was known is worked out
-//! in one place, [`changes`]. A further source (Kubernetes EndpointSlices) is another arm of
-//! [`endpoints`].
+//! A source says which endpoints there are *now*; the difference to what was known is worked out
+//! in one place, [`changes`]. A further source is another arm of [`endpoints`].
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
+mod dns;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 
 use futures_util::{
     StreamExt,
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use holdline_config::{Discovery, DnsDiscovery};
+use holdline_config::Discovery;
 use holdline_telemetry::WorkerMetrics;
-use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// Longest time for one look-up.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most addresses taken from one answer.
+use crate::Pod;
+
+/// Most endpoints taken from one answer.
 const ENDPOINTS_MAX: usize = 1_024;
 
 /// Looks up names; the system's resolver, but for tests.
@@ -39,82 +41,129 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// All addresses, each time that they are known anew.
+/// A source of workers that this build does not have. The fault lies with whoever chose the build
+/// or wrote the configuration; a retry does not help.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "discovery by kubernetes is not in this build: use one with the feature `kubernetes`, which is \
+     on unless `--no-default-features` switches it off, or discover by `dns` through a headless Service"
+)]
+pub struct NotBuiltIn;
+
+/// Whether this build can find workers in this way.
+///
+/// # Errors
+/// If it cannot.
+pub fn supports(discovery: &Discovery) -> Result<(), NotBuiltIn> {
+    match discovery {
+        Discovery::Static(_) | Discovery::Dns(_) => Ok(()),
+        Discovery::Kubernetes(_) if cfg!(feature = "kubernetes") => Ok(()),
+        Discovery::Kubernetes(_) => Err(NotBuiltIn),
+    }
+}
+
+/// What tells one worker from the next: a new pod on a reused address is a new worker.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct EndpointId {
+    pub(crate) address: SocketAddr,
+    /// Uid of its pod, where the source knows pods.
+    pub(crate) pod: Option<Arc<str>>,
+}
+
+impl From<SocketAddr> for EndpointId {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, pod: None }
+    }
+}
+
+/// How far an endpoint has come, as its source says.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Stage {
+    /// It does not serve, or no longer: no reason to leave it, nor to meet it.
+    Unready,
+    Serving,
+    /// It is about to go: its calls leave while it still serves.
+    Terminating,
+}
+
+/// What a source knows of an endpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) stage: Stage,
+    pub(crate) pod: Option<Arc<Pod>>,
+}
+
+/// All endpoints of a moment.
+pub(crate) type Endpoints = BTreeMap<EndpointId, Endpoint>;
+
+/// All endpoints, each time that they are known anew.
 pub(crate) fn endpoints(
     discovery: &Discovery,
     resolver: Arc<dyn Resolve>,
     metrics: WorkerMetrics,
-) -> BoxStream<'static, BTreeSet<SocketAddr>> {
+) -> BoxStream<'static, Endpoints> {
     match discovery {
         Discovery::Static(fixed) => {
-            let addresses = fixed.addresses.iter().copied().collect();
+            let addresses = plain(fixed.addresses.iter().copied());
             stream::iter([addresses]).chain(stream::pending()).boxed()
         }
-        Discovery::Dns(dns) => resolved(dns.clone(), resolver, metrics),
+        Discovery::Dns(dns) => dns::resolved(dns.clone(), resolver, metrics),
+        #[cfg(feature = "kubernetes")]
+        Discovery::Kubernetes(service) => kubernetes::endpoints(service.clone(), metrics),
+        #[cfg(not(feature = "kubernetes"))]
+        Discovery::Kubernetes(_) => {
+            metrics.discovery_failures.inc();
+            tracing::error!("{NotBuiltIn}");
+            stream::pending().boxed()
+        }
     }
 }
 
-fn resolved(
-    dns: DnsDiscovery,
-    resolver: Arc<dyn Resolve>,
-    metrics: WorkerMetrics,
-) -> BoxStream<'static, BTreeSet<SocketAddr>> {
-    let mut ticks = interval(dns.interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let started = (ticks, dns, resolver, metrics, false);
-    stream::unfold(
-        started,
-        |(mut ticks, dns, resolver, metrics, mut failing)| async move {
-            loop {
-                ticks.tick().await;
-                let looking = resolver.resolve(dns.name.clone(), dns.port);
-                let found = timeout(RESOLVE_TIMEOUT, looking)
-                    .await
-                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                match found {
-                    Ok(addresses) => {
-                        let set = addresses.into_iter().take(ENDPOINTS_MAX).collect();
-                        return Some((set, (ticks, dns, resolver, metrics, false)));
-                    }
-                    Err(error) => {
-                        metrics.discovery_failures.inc();
-                        if !failing {
-                            tracing::warn!(name = %dns.name, %error,
-                            "workers' name not resolved; those that are known stay");
-                        }
-                        failing = true;
-                    }
-                }
-            }
-        },
-    )
-    .boxed()
+/// Endpoints of which nothing but the address is known.
+fn plain(addresses: impl IntoIterator<Item = SocketAddr>) -> Endpoints {
+    let serving = |address: SocketAddr| {
+        let endpoint = Endpoint {
+            stage: Stage::Serving,
+            pod: None,
+        };
+        (address.into(), endpoint)
+    };
+    let addresses = addresses.into_iter().take(ENDPOINTS_MAX);
+    addresses.map(serving).collect()
 }
 
 /// What is different from what was known.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Changes {
-    pub(crate) added: Vec<SocketAddr>,
-    pub(crate) removed: Vec<SocketAddr>,
+    pub(crate) added: Vec<EndpointId>,
+    /// Known ones that are about to go; again each time.
+    pub(crate) terminating: Vec<EndpointId>,
+    pub(crate) removed: Vec<EndpointId>,
 }
 
 /// Compares what is known with what was found.
 pub(crate) fn changes<'a>(
-    known: impl Iterator<Item = &'a SocketAddr>,
-    found: &BTreeSet<SocketAddr>,
+    known: impl Iterator<Item = &'a EndpointId>,
+    found: &Endpoints,
 ) -> Changes {
-    let known: BTreeSet<SocketAddr> = known.copied().collect();
-    Changes {
-        added: found.difference(&known).copied().collect(),
-        removed: known.difference(found).copied().collect(),
+    let mut changes = Changes::default();
+    let mut new: BTreeMap<_, _> = found.iter().collect();
+    for id in known {
+        match new.remove(id).map(|endpoint| endpoint.stage) {
+            Some(Stage::Terminating) => changes.terminating.push(id.clone()),
+            Some(Stage::Unready | Stage::Serving) => {}
+            None => changes.removed.push(id.clone()),
+        }
     }
+    let serving = |(_, endpoint): &(_, &Endpoint)| endpoint.stage == Stage::Serving;
+    let new = new.into_iter().filter(serving);
+    changes.added = new.map(|(id, _)| id.clone()).collect();
+    changes
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use std::{collections::VecDeque, sync::Mutex};
 
     use holdline_config::StaticDiscovery;
     use holdline_telemetry::Metrics;
@@ -125,37 +174,60 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
-    struct Scripted(Mutex<VecDeque<io::Result<Vec<SocketAddr>>>>);
-
-    impl Resolve for Scripted {
-        fn resolve(
-            &self,
-            name: String,
-            port: u16,
-        ) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-            assert_eq!((name.as_str(), port), ("workers.example", 50_051));
-            let answer = self.0.lock().unwrap().pop_front();
-            Box::pin(async move {
-                match answer {
-                    Some(answer) => answer,
-                    None => std::future::pending().await,
-                }
-            })
+    fn pod(port: u16, uid: &str) -> EndpointId {
+        EndpointId {
+            address: address(port),
+            pod: Some(uid.into()),
         }
+    }
+
+    fn at(stage: Stage) -> Endpoint {
+        Endpoint { stage, pod: None }
     }
 
     #[test]
     fn differences_are_found_in_both_directions() {
-        let known = [address(1), address(2)];
-        let found = [address(2), address(3)].into();
+        let known: [EndpointId; 2] = [address(1).into(), address(2).into()];
+        let found = plain([address(2), address(3)]);
         assert_eq!(
             changes(known.iter(), &found),
             Changes {
-                added: vec![address(3)],
-                removed: vec![address(1)],
+                added: vec![address(3).into()],
+                terminating: Vec::new(),
+                removed: vec![address(1).into()],
             }
         );
-        assert_eq!(changes(known.iter(), &known.into()), Changes::default());
+        let same = plain([address(1), address(2)]);
+        assert_eq!(changes(known.iter(), &same), Changes::default());
+    }
+
+    #[test]
+    fn a_new_pod_on_a_reused_address_is_another_worker() {
+        let known = [pod(1, "old")];
+        let found = [(pod(1, "new"), at(Stage::Serving))].into();
+        let changes = changes(known.iter(), &found);
+        assert_eq!(changes.removed, known);
+        assert_eq!(changes.added, [pod(1, "new")]);
+    }
+
+    #[test]
+    fn only_who_serves_is_met_and_a_known_one_is_left_only_when_it_terminates() {
+        let known = [pod(1, "a"), pod(2, "b")];
+        let found = [
+            (pod(1, "a"), at(Stage::Unready)),
+            (pod(2, "b"), at(Stage::Terminating)),
+            (pod(3, "c"), at(Stage::Unready)),
+            (pod(4, "d"), at(Stage::Terminating)),
+            (pod(5, "e"), at(Stage::Serving)),
+        ];
+        assert_eq!(
+            changes(known.iter(), &found.into()),
+            Changes {
+                added: vec![pod(5, "e")],
+                terminating: vec![pod(2, "b")],
+                removed: Vec::new(),
+            }
+        );
     }
 
     #[tokio::test]
@@ -167,25 +239,5 @@ mod tests {
         assert_eq!(found.next().await.unwrap().len(), 2);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(found.poll_next_unpin(&mut cx).is_pending());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_look_up_says_nothing_and_the_next_one_counts() {
-        let script = [
-            Ok(vec![address(1)]),
-            Err(io::ErrorKind::NotFound.into()),
-            Ok(vec![address(2)]),
-        ];
-        let dns = Discovery::Dns(DnsDiscovery {
-            name: "workers.example".to_owned(),
-            port: 50_051,
-            interval: Duration::from_secs(1),
-        });
-        let metrics = Metrics::new().workers;
-        let resolver = Arc::new(Scripted(Mutex::new(script.into_iter().collect())));
-        let mut found = endpoints(&dns, resolver, metrics.clone());
-        assert_eq!(found.next().await.unwrap(), [address(1)].into());
-        assert_eq!(found.next().await.unwrap(), [address(2)].into());
-        assert_eq!(metrics.discovery_failures.get(), 1);
     }
 }

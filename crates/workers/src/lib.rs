@@ -29,10 +29,10 @@ mod stream;
 mod tls;
 mod worker;
 
-pub use discovery::{Resolve, SystemResolver};
+pub use discovery::{NotBuiltIn, Resolve, SystemResolver, supports};
 pub use holdline_tls::TlsError;
 pub use pool::{Pool, PoolSetup};
 pub use seek::{SeekError, SeekRequest};
-pub use status::{WorkerState, WorkerStatus};
+pub use status::{Pod, Rollout, WorkerState, WorkerStatus};
 pub use stream::{StreamEvent, WorkerStream};
 pub use tls::PoolTls;

@@ -9,7 +9,7 @@ pub(crate) mod pace;
 pub(crate) mod pick;
 pub(crate) mod versions;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use holdline_config::Eject;
 use holdline_session::{Seek, SessionId, WorkerId};
@@ -21,7 +21,10 @@ use self::{
     pick::{Wish, pick},
     versions::Versions,
 };
-use crate::{WorkerState, WorkerStatus, connections::Connections, signals::Signals};
+use crate::{
+    Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId,
+    signals::Signals,
+};
 
 /// A session that was told to leave and is still there is told again after so long.
 const REMIND_AFTER: Duration = Duration::from_secs(5);
@@ -49,8 +52,8 @@ pub(crate) struct Leaving {
 pub(crate) struct Roster {
     workers: BTreeMap<WorkerId, Entry>,
     versions: Versions,
-    /// Version last seen at each address that is or was in discovery of late.
-    seen: BTreeMap<SocketAddr, Arc<str>>,
+    /// Version last seen at each endpoint that is or was in discovery of late.
+    seen: BTreeMap<EndpointId, Arc<str>>,
     metrics: WorkerMetrics,
     last_worker: u64,
     last_place: u64,
@@ -69,12 +72,19 @@ impl Roster {
     }
 
     /// A new worker is to be connected to.
-    pub(crate) fn add(&mut self, address: SocketAddr) -> WorkerId {
+    pub(crate) fn add(&mut self, endpoint: &EndpointId) -> WorkerId {
         self.last_worker += 1;
         let id = WorkerId(self.last_worker);
         let tracked = self.metrics.track("", Label::Connecting);
-        self.workers.insert(id, Entry::new(address, tracked));
+        self.workers
+            .insert(id, Entry::new(endpoint.clone(), tracked));
         id
+    }
+
+    /// What discovery says of a worker's pod. True where that is news.
+    pub(crate) fn set_pod(&mut self, id: WorkerId, pod: Option<&Arc<Pod>>) -> bool {
+        let entry = self.workers.get_mut(&id);
+        entry.is_some_and(|entry| entry.set_pod(pod))
     }
 
     /// The worker described itself and serves.
@@ -90,13 +100,16 @@ impl Roster {
         let Some(entry) = self.workers.get_mut(&id) else {
             return;
         };
-        let before = self.seen.insert(entry.address, Arc::clone(&about.version));
-        let returned = before.as_ref() == Some(&about.version);
-        self.versions.appeared(&about.version, &draining, returned);
+        entry.set_about(about);
+        let version = &entry.about.version;
+        let before = self
+            .seen
+            .insert(entry.endpoint.clone(), Arc::clone(version));
+        let returned = before.as_ref() == Some(version);
+        self.versions.appeared(version, &draining, returned);
         entry.life = Life::Described;
         entry.detail.clear();
         entry.connections = Some(connections);
-        entry.set_about(about);
         entry.count(now);
     }
 
@@ -370,7 +383,8 @@ impl Roster {
 
     /// Whether the worker is leaving for good and its last session is gone.
     pub(crate) fn is_left(&self, worker: WorkerId) -> bool {
-        let for_good = |cause: &Cause| matches!(cause, Cause::GoAway | Cause::Discovery);
+        let for_good =
+            |cause: &Cause| matches!(cause, Cause::GoAway | Cause::Discovery | Cause::Terminating);
         self.workers
             .get(&worker)
             .is_some_and(|entry| entry.occupants.is_empty() && entry.causes.iter().any(for_good))
@@ -390,9 +404,9 @@ impl Roster {
         self.pick(&wish, now).is_ok()
     }
 
-    /// Forgets what was seen at addresses that are no longer of interest.
-    pub(crate) fn keep_seen(&mut self, keep: impl Fn(&SocketAddr) -> bool) {
-        self.seen.retain(|address, _| keep(address));
+    /// Forgets what was seen at endpoints that are no longer of interest.
+    pub(crate) fn keep_seen(&mut self, keep: impl Fn(&EndpointId) -> bool) {
+        self.seen.retain(|endpoint, _| keep(endpoint));
     }
 
     fn pick(&self, wish: &Wish<'_>, now: Instant) -> Result<WorkerId, String> {

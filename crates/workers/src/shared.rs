@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,9 +15,10 @@ use holdline_telemetry::WorkerMetrics;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    PoolTls,
+    Pod, PoolTls,
     connections::Connections,
     describe::DescribeError,
+    discovery::EndpointId,
     link::{LinkError, LinkSettings},
     roster::{
         Leaving, Reserved, Roster,
@@ -108,10 +108,17 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(crate) fn add(&self, address: SocketAddr) -> WorkerId {
-        let id = self.roster().add(address);
+    pub(crate) fn add(&self, endpoint: &EndpointId) -> WorkerId {
+        let id = self.roster().add(endpoint);
         self.changed.send_replace(());
         id
+    }
+
+    /// What is known of a worker's pod.
+    pub(crate) fn set_pod(&self, id: WorkerId, pod: Option<&Arc<Pod>>) {
+        if self.roster().set_pod(id, pod) {
+            self.changed.send_replace(());
+        }
     }
 
     pub(crate) fn set_detail(&self, id: WorkerId, detail: String) {

@@ -1,6 +1,11 @@
 //! What a pool tells about its workers.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use holdline_session::WorkerId;
 
@@ -72,4 +77,49 @@ pub struct WorkerStatus {
     pub sessions: usize,
     /// Sessions that it wants at most; `None`: as many as come.
     pub capacity: Option<u32>,
+    /// Its pod, where discovery knows pods.
+    pub pod: Option<Arc<Pod>>,
+}
+
+/// The pod that a worker is, as Kubernetes tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pod {
+    /// Never used for another pod.
+    pub uid: Arc<str>,
+    /// Its name.
+    pub name: String,
+    /// Where its node is.
+    pub zone: Option<String>,
+    /// Its node.
+    pub node: Option<String>,
+    /// When it was made, by the API server's clock; `None` where pods cannot be read.
+    pub created: Option<SystemTime>,
+    /// Value of its version label; `None` where it has none or pods cannot be read.
+    pub version: Option<String>,
+    /// Which rollout made it; `None` where no Deployment did, or ReplicaSets cannot be read.
+    pub rollout: Option<Rollout>,
+}
+
+impl Pod {
+    /// A pod of which no more is known.
+    pub(crate) fn new(uid: impl Into<Arc<str>>, name: String) -> Self {
+        Self {
+            uid: uid.into(),
+            name,
+            zone: None,
+            node: None,
+            created: None,
+            version: None,
+            rollout: None,
+        }
+    }
+}
+
+/// One rollout of a Deployment. Two of the same Deployment have an order, others have none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rollout {
+    /// Uid of the Deployment.
+    pub deployment: Arc<str>,
+    /// Greater is newer: a roll-back gives the old ReplicaSet a new number.
+    pub revision: u64,
 }

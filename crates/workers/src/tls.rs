@@ -34,7 +34,7 @@ impl PoolTls {
         let own = tls.certificate.clone().zip(tls.key.clone());
         let own = own.map(|(certificate, key)| Own { certificate, key });
         let found = match &pool.discovery {
-            Discovery::Static(_) => None,
+            Discovery::Static(_) | Discovery::Kubernetes(_) => None,
             Discovery::Dns(dns) => Some(&dns.name),
         };
         let name = tls.server_name.as_ref().or(found);
@@ -97,7 +97,8 @@ fn refused(error: &io::Error, name: &str) -> String {
         Error::InvalidCertificate(
             Certificate::UnknownIssuer | Certificate::BadSignature | Certificate::InvalidPurpose,
         ) => {
-            "its certificate is of no authority in the pool's `tls.ca`: not one of our workers, or `ca` is out of date"
+            "its certificate is of no authority in the pool's `tls.ca`: not one of our workers, \
+             or `ca` is out of date"
         }
         Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },

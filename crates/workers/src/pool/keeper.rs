@@ -1,12 +1,6 @@
 //! Keeps one task for each worker that discovery knows.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use holdline_session::WorkerId;
@@ -17,33 +11,35 @@ use tokio::{
 };
 
 use crate::{
-    discovery,
+    discovery::{self, EndpointId, Endpoints},
     roster::entry::Cause,
     shared::Shared,
     worker::{self, Fate, back_off},
 };
 
-/// A worker that lived for so long did not fail at its start: the next on its address is tried at
+/// A worker that lived for so long did not fail at its start: the next at its endpoint is tried at
 /// once.
 const SOUND_AFTER: Duration = Duration::from_secs(10);
 /// News of workers that can stand unread; they wait where it is full.
 const FATES_MAX: usize = 256;
 
-/// The newest worker at an address.
+/// The newest worker at an endpoint.
 #[derive(Debug)]
 struct Slot {
     worker: WorkerId,
     task: AbortHandle,
     since: Instant,
-    /// Workers at this address that ended soon, one after the other.
+    /// Workers at this endpoint that ended soon, one after the other.
     failures: u32,
+    /// It is about to go: nobody comes after this worker.
+    terminating: bool,
 }
 
 /// Brings the workers in line with discovery. Dropping it ends them.
 #[derive(Debug)]
 pub(super) struct Keeper {
     shared: Arc<Shared>,
-    slots: BTreeMap<SocketAddr, Slot>,
+    slots: BTreeMap<EndpointId, Slot>,
     tasks: JoinSet<()>,
     told: mpsc::Sender<(WorkerId, Fate)>,
     fates: mpsc::Receiver<(WorkerId, Fate)>,
@@ -61,10 +57,7 @@ impl Keeper {
         }
     }
 
-    pub(super) async fn run(
-        mut self,
-        mut endpoints: BoxStream<'static, BTreeSet<SocketAddr>>,
-    ) -> Infallible {
+    pub(super) async fn run(mut self, mut endpoints: BoxStream<'static, Endpoints>) -> Infallible {
         loop {
             tokio::select! {
                 Some(found) = endpoints.next() => self.found(&found),
@@ -74,26 +67,33 @@ impl Keeper {
         }
     }
 
-    fn found(&mut self, found: &BTreeSet<SocketAddr>) {
+    fn found(&mut self, found: &Endpoints) {
         let changes = discovery::changes(self.slots.keys(), found);
-        for address in changes.removed {
-            self.leave(address);
+        for endpoint in &changes.terminating {
+            self.terminates(endpoint);
         }
-        for address in changes.added {
-            self.meet(address, 0);
+        for endpoint in &changes.removed {
+            self.leave(endpoint, Cause::Discovery);
+        }
+        for endpoint in changes.added {
+            self.meet(endpoint, 0);
+        }
+        for (id, slot) in &self.slots {
+            let pod = found.get(id).and_then(|endpoint| endpoint.pod.as_ref());
+            self.shared.set_pod(slot.worker, pod);
         }
         self.shared
             .roster()
-            .keep_seen(|address| found.contains(address));
+            .keep_seen(|endpoint| found.contains_key(endpoint));
     }
 
-    /// Whoever answers at this address is a worker, and a new one.
-    fn meet(&mut self, address: SocketAddr, failures: u32) {
-        let worker = self.shared.add(address);
+    /// Whoever answers at this endpoint is a worker, and a new one.
+    fn meet(&mut self, endpoint: EndpointId, failures: u32) {
+        let worker = self.shared.add(&endpoint);
         let life = worker::run(
             Arc::clone(&self.shared),
             worker,
-            address,
+            endpoint.address,
             back_off(failures),
             self.told.clone(),
         );
@@ -103,17 +103,31 @@ impl Keeper {
             task,
             since: Instant::now(),
             failures,
+            terminating: false,
         };
-        self.slots.insert(address, slot);
+        self.slots.insert(endpoint, slot);
     }
 
-    /// The address is gone from discovery: its worker drains, if it ever was one.
-    fn leave(&mut self, address: SocketAddr) {
-        let Some(slot) = self.slots.remove(&address) else {
+    /// The endpoint is about to go: its worker drains, and stays connected.
+    fn terminates(&mut self, endpoint: &EndpointId) {
+        let Some(slot) = self.slots.get_mut(endpoint) else {
+            return;
+        };
+        if !slot.terminating && self.shared.roster().is_known(slot.worker) {
+            slot.terminating = true;
+            self.shared.drain(slot.worker, Cause::Terminating, None);
+        } else if !slot.terminating {
+            self.leave(endpoint, Cause::Terminating);
+        }
+    }
+
+    /// The endpoint is of no interest any more: its worker drains, if it ever was one.
+    fn leave(&mut self, endpoint: &EndpointId, cause: Cause) {
+        let Some(slot) = self.slots.remove(endpoint) else {
             return;
         };
         if self.shared.roster().is_known(slot.worker) {
-            self.shared.drain(slot.worker, Cause::Discovery, None);
+            self.shared.drain(slot.worker, cause, None);
         } else {
             slot.task.abort();
             self.shared.end(slot.worker);
@@ -121,11 +135,15 @@ impl Keeper {
     }
 
     fn fate(&mut self, worker: WorkerId, fate: Fate) {
-        let Some((address, slot)) = self.slots.iter().find(|(_, slot)| slot.worker == worker)
+        let Some((endpoint, slot)) = self.slots.iter().find(|(_, slot)| slot.worker == worker)
         else {
             return;
         };
-        let address = *address;
+        let endpoint = endpoint.clone();
+        if slot.terminating {
+            self.slots.remove(&endpoint);
+            return;
+        }
         let failures = if slot.since.elapsed() >= SOUND_AFTER {
             0
         } else {
@@ -133,7 +151,7 @@ impl Keeper {
         };
         tracing::debug!(pool = %self.shared.name, worker = worker.0, ?fate, failures,
             "worker's address is tried again");
-        self.meet(address, failures);
+        self.meet(endpoint, failures);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
     sync::Arc,
 };
 
@@ -12,7 +11,10 @@ use holdline_telemetry::{TrackedWorker, WorkerState as Label};
 use tokio::time::Instant;
 
 use super::{pick::Candidate, versions::Versions};
-use crate::{WorkerState, WorkerStatus, connections::Connections, signals::Signals};
+use crate::{
+    Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId,
+    signals::Signals,
+};
 
 /// What a worker says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -29,6 +31,7 @@ pub(crate) enum Cause {
     GoAway,
     Message,
     Discovery,
+    Terminating,
     Operator,
 }
 
@@ -39,6 +42,7 @@ impl Cause {
             Self::GoAway => "it sent GOAWAY",
             Self::Message => "it said Draining",
             Self::Discovery => "it is gone from discovery",
+            Self::Terminating => "its pod terminates",
             Self::Operator => "an operator said so",
         }
     }
@@ -72,7 +76,9 @@ pub(crate) struct Occupant {
 
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) address: SocketAddr,
+    pub(crate) endpoint: EndpointId,
+    /// What discovery says of its pod.
+    pod: Option<Arc<Pod>>,
     pub(crate) life: Life,
     pub(crate) about: About,
     pub(crate) detail: String,
@@ -90,9 +96,10 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(address: SocketAddr, tracked: TrackedWorker) -> Self {
+    pub(crate) fn new(endpoint: EndpointId, tracked: TrackedWorker) -> Self {
         Self {
-            address,
+            endpoint,
+            pod: None,
             life: Life::Connecting,
             about: About::default(),
             detail: String::new(),
@@ -108,9 +115,25 @@ impl Entry {
         }
     }
 
-    pub(crate) fn set_about(&mut self, about: About) {
+    /// A worker that does not tell its version has that of its pod.
+    pub(crate) fn set_about(&mut self, mut about: About) {
+        let labelled = self.pod.as_ref().and_then(|pod| pod.version.as_deref());
+        if let Some(version) = labelled.filter(|_| about.version.is_empty()) {
+            about.version = version.into();
+        }
         self.tracked.set_version(&about.version);
         self.about = about;
+    }
+
+    /// True where that is news.
+    pub(crate) fn set_pod(&mut self, pod: Option<&Arc<Pod>>) -> bool {
+        if self.pod.as_ref() == pod {
+            return false;
+        }
+        self.pod = pod.cloned();
+        let about = std::mem::take(&mut self.about);
+        self.set_about(about);
+        true
     }
 
     /// Brings the gauge up to date; after every change.
@@ -169,6 +192,7 @@ impl Entry {
             unfit: (state != WorkerState::Ready).then_some(state.as_str()),
             version: &self.about.version,
             rank: versions.rank(&self.about.version),
+            rollout: self.pod.as_ref().and_then(|pod| pod.rollout.as_ref()),
             reads: &self.about.reads,
             capacity: self.about.capacity,
             sessions: self.occupants.len(),
@@ -215,12 +239,13 @@ impl Entry {
     pub(crate) fn status(&self, id: WorkerId, now: Instant) -> WorkerStatus {
         WorkerStatus {
             id,
-            address: self.address,
+            address: self.endpoint.address,
             version: self.about.version.to_string(),
             state: self.state(now),
             detail: self.detail.clone(),
             sessions: self.occupants.len(),
             capacity: self.about.capacity,
+            pod: self.pod.clone(),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use holdline_session::{SessionId, WorkerId};
 
+use crate::Rollout;
+
 /// What a worker without a limit is taken to hold when its load is compared with others'.
 const NOMINAL_CAPACITY: u32 = 1_000;
 
@@ -34,6 +36,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) version: &'a str,
     /// Greater is newer.
     pub(crate) rank: u64,
+    /// Which rollout made it, where that can be read: it then counts more than the rank.
+    pub(crate) rollout: Option<&'a Rollout>,
     pub(crate) reads: &'a [u32],
     pub(crate) capacity: Option<u32>,
     pub(crate) sessions: usize,
@@ -41,8 +45,9 @@ pub(crate) struct Candidate<'a> {
     pub(crate) other_suspect: bool,
 }
 
-/// The best place: one that has not failed the session, of the newest version, then the least load in relation to capacity, then one
-/// that depends on the session alone.
+/// The best place: one that has not failed the session, of the newest rollout of its Deployment or
+/// the newest version, then the least load in relation to capacity, then one that depends on the
+/// session alone.
 ///
 /// # Errors
 /// Why each worker is unsuitable, in words.
@@ -50,26 +55,56 @@ pub(crate) fn pick<'a>(
     candidates: impl Iterator<Item = Candidate<'a>>,
     wish: &Wish<'_>,
 ) -> Result<WorkerId, String> {
-    let mut best: Option<(Trust, Candidate<'a>)> = None;
+    let mut fit: Vec<(Trust, Candidate<'a>)> = Vec::new();
+    let mut newest = Newest::default();
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     for candidate in candidates {
         if let Some(why) = refusal(&candidate, wish) {
             *refusals.entry(why).or_default() += 1;
             continue;
         }
-        let trust = trust(&candidate, wish);
-        let better = best.is_none_or(|(known, best)| {
+        newest.note(&candidate);
+        fit.push((trust(&candidate, wish), candidate));
+    }
+    fit.into_iter()
+        .max_by(|(trust, one), (known, other)| {
             trust
-                .cmp(&known)
-                .then_with(|| compare(&candidate, &best, wish.session))
-                .is_gt()
-        });
-        if better {
-            best = Some((trust, candidate));
+                .cmp(known)
+                .then_with(|| newest.compare(one, other))
+                .then_with(|| compare(one, other, wish.session))
+        })
+        .map(|(_, candidate)| candidate.worker)
+        .ok_or_else(|| in_words(&refusals))
+}
+
+/// The newest rollout of each Deployment among those who take the session. Rollouts of different
+/// Deployments have no order: two that are kept side by side on purpose do not swap calls.
+#[derive(Default)]
+struct Newest<'a>(BTreeMap<&'a str, u64>);
+
+impl<'a> Newest<'a> {
+    fn note(&mut self, candidate: &Candidate<'a>) {
+        if let Some(rollout) = candidate.rollout {
+            let newest = self.0.entry(&rollout.deployment).or_default();
+            *newest = rollout.revision.max(*newest);
         }
     }
-    best.map(|(_, candidate)| candidate.worker)
-        .ok_or_else(|| in_words(&refusals))
+
+    /// Greater is newer. The order learnt from drains rules where one of the two has no rollout.
+    fn compare(&self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
+        let current = self.is_current(a).cmp(&self.is_current(b));
+        current.then_with(|| match (a.rollout, b.rollout) {
+            (Some(_), Some(_)) => Ordering::Equal,
+            _ => a.rank.cmp(&b.rank),
+        })
+    }
+
+    fn is_current(&self, candidate: &Candidate<'_>) -> bool {
+        let newest = |rollout: &Rollout| self.0.get(&*rollout.deployment).copied();
+        candidate
+            .rollout
+            .is_none_or(|rollout| newest(rollout) == Some(rollout.revision))
+    }
 }
 
 /// How far a worker is trusted with the session; greater is better.
@@ -117,14 +152,13 @@ fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Option<String> {
     None
 }
 
-/// Greater is better.
+/// Greater is better, of two that are equally new.
 fn compare(a: &Candidate<'_>, b: &Candidate<'_>, session: SessionId) -> Ordering {
     let load = |of: &Candidate<'_>, other: &Candidate<'_>| {
         of.sessions as u128 * u128::from(other.capacity.unwrap_or(NOMINAL_CAPACITY))
     };
-    a.rank
-        .cmp(&b.rank)
-        .then_with(|| load(b, a).cmp(&load(a, b)))
+    load(b, a)
+        .cmp(&load(a, b))
         .then_with(|| affinity(session, a.worker).cmp(&affinity(session, b.worker)))
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::net::SocketAddr;
+
 use holdline_session::{AttachReason, Epoch, MoveReason, Seq};
 use holdline_telemetry::Metrics;
 
@@ -29,7 +31,7 @@ impl World {
 
     fn ready(&mut self, port: u16, version: &str) -> WorkerId {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let id = self.roster.add(address);
+        let id = self.roster.add(&address.into());
         let about = About {
             version: version.into(),
             reads: vec![1],

@@ -10,6 +10,7 @@ fn worker(id: u64) -> Candidate<'static> {
         unfit: None,
         version: "v1",
         rank: 1,
+        rollout: None,
         reads: SCHEMAS,
         capacity: None,
         sessions: 0,
@@ -47,6 +48,60 @@ fn the_newest_version_wins_over_the_least_loaded() {
     };
     assert_eq!(picked(&[old, new], &wish()), 2);
     assert_eq!(picked(&[new, old], &wish()), 2);
+}
+
+fn rollout(deployment: &str, revision: u64) -> Rollout {
+    Rollout {
+        deployment: deployment.into(),
+        revision,
+    }
+}
+
+#[test]
+fn a_newer_rollout_wins_even_if_its_version_is_the_same_or_was_older_before() {
+    let (first, second) = (rollout("d", 1), rollout("d", 2));
+    let old = Candidate {
+        rank: 9,
+        rollout: Some(&first),
+        ..worker(1)
+    };
+    let new = Candidate {
+        rollout: Some(&second),
+        sessions: 50,
+        ..worker(2)
+    };
+    assert_eq!(picked(&[old, new], &wish()), 2);
+    assert_eq!(picked(&[new, old], &wish()), 2);
+}
+
+#[test]
+fn rollouts_of_two_deployments_have_no_order() {
+    let (old, current, other) = (rollout("d", 6), rollout("d", 7), rollout("e", 1));
+    let of = |id, rollout, sessions| Candidate {
+        rollout: Some(rollout),
+        sessions,
+        ..worker(id)
+    };
+    let all = [of(1, &old, 0), of(2, &current, 9), of(3, &other, 8)];
+    assert_eq!(picked(&all, &wish()), 3);
+    let all = [of(1, &old, 0), of(3, &other, 9), of(2, &current, 8)];
+    assert_eq!(picked(&all, &wish()), 2);
+}
+
+#[test]
+fn a_rollout_that_cannot_take_the_session_makes_no_other_old() {
+    let (old, current, other) = (rollout("d", 6), rollout("d", 7), rollout("e", 1));
+    let of = |id, rollout, sessions| Candidate {
+        rollout: Some(rollout),
+        sessions,
+        ..worker(id)
+    };
+    let leaving = Candidate {
+        unfit: Some("draining"),
+        ..of(2, &current, 0)
+    };
+    let all = [of(1, &old, 3), leaving, of(3, &other, 4)];
+    assert_eq!(picked(&all, &wish()), 1);
 }
 
 #[test]
