@@ -42,7 +42,8 @@ impl LegKind {
     pub fn of(leg: &str) -> Self {
         match leg {
             "caller" => Self::Caller,
-            "model" => Self::Model,
+            // The bridge has a second name for the session that takes over.
+            "model" | "model-2" => Self::Model,
             _ => Self::Other,
         }
     }
