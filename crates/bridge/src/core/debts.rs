@@ -65,9 +65,11 @@ impl Step<'_> {
 
     /// What the caller said without being understood is kept: the present session was to hear it.
     fn note_unheard(&mut self) {
-        if self.is_ready() {
-            self.state.link.audio_from = Some(self.unheard_from());
-        }
+        let known = self.state.link.audio_from;
+        self.state.link.audio_from = match self.is_ready() {
+            true => Some(self.unheard_from()),
+            false => known.map(|from| from.max(self.state.turn.taken_in)),
+        };
         self.state.link.settled_at = None;
         self.state.turn.utterances.retain(|it| it.to.is_some());
         let said: Vec<_> = self.state.turn.utterances.iter().cloned().collect();
