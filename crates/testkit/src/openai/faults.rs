@@ -1,5 +1,6 @@
 //! What can go wrong on the model's side, and when.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A failure.
@@ -18,6 +19,10 @@ pub enum Fault {
     Drop,
     /// The connection is reset; bytes under way are lost.
     Reset,
+    /// From now on nothing is read or sent, and nothing closes: the peer is gone, and nobody says so.
+    Silence,
+    /// The session ends as if its time were over: `session_expired`, then close 1001.
+    Expire,
     /// The server stops reading, and goes on sending what it had begun.
     StopReading,
     /// An `error` event of type `server_error`; the active response fails, the session lives.
@@ -63,6 +68,14 @@ impl FaultRule {
             when,
             fault,
         }
+    }
+
+    /// The same on each of these connections, counted from 1.
+    #[must_use]
+    pub fn on_each(connections: RangeInclusive<u16>, when: When, fault: &Fault) -> Vec<Self> {
+        connections
+            .map(|connection| Self::on(connection, when, fault.clone()))
+            .collect()
     }
 
     /// On one connection, counted from 1.

@@ -96,6 +96,8 @@ pub struct SeededItem {
     pub role: String,
     /// Text of a message, arguments or output of a function.
     pub text: String,
+    /// Stamped frames of its audio, where it has mu-law.
+    pub frames: Vec<FrameId>,
 }
 
 /// One turn of the caller as the voice activity detection saw it.

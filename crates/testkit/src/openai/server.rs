@@ -250,6 +250,12 @@ async fn serve(tcp: TcpStream, shared: Arc<Shared>, stopped: watch::Receiver<boo
             let _ = tokio::time::timeout(LINGER, drain(&mut socket)).await;
             format!("closed by the simulator: {code} {reason}")
         }
+        End::Silence => {
+            lock(&connection.session).closed(now(), "silenced by the simulator".to_owned());
+            shared.progress.send_modify(|progress| progress.closed += 1);
+            // The socket stays as it is, and nobody looks at it any more.
+            return stop_wanted(&stopped).await;
+        }
         End::Said(how) => how,
     };
     tracing::debug!(%how, "a connection ended");
@@ -264,6 +270,7 @@ async fn stop_wanted(stopped: &watch::Receiver<bool>) {
 
 enum End {
     Reset,
+    Silence,
     Drop,
     Close { code: u16, reason: String },
     Said(String),
@@ -287,6 +294,10 @@ async fn converse(
                 }
                 Out::StopReading => socket.stop_reading(),
                 Out::Drop => return End::Drop,
+                Out::Silence => {
+                    let _ = tokio::time::timeout(LINGER, socket.flush()).await;
+                    return End::Silence;
+                }
                 Out::Reset => return End::Reset,
                 Out::Close { code, reason } => return End::Close { code, reason },
             }

@@ -33,9 +33,14 @@ const APPEND_LIMIT: usize = 20 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Out {
     Text(String),
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
     Drop,
     Reset,
+    /// Neither reads nor writes nor closes any more.
+    Silence,
     StopReading,
 }
 
@@ -320,18 +325,23 @@ impl Session {
             self.idle(now);
         }
         if self.expires <= now && !self.ended {
-            let minutes = self.options.session_limit.as_secs().div_ceil(60);
-            let message = format!("Your session hit the maximum duration of {minutes} minutes.");
-            let error = ClientError::new("session_expired", message.clone());
-            self.say_error(now, "invalid_request_error", &error, None);
-            self.end(
-                now,
-                Out::Close {
-                    code: 1001,
-                    reason: message,
-                },
-            );
+            self.expire(now);
         }
+    }
+
+    /// The session's time is over.
+    fn expire(&mut self, now: Instant) {
+        let minutes = self.options.session_limit.as_secs().div_ceil(60);
+        let message = format!("Your session hit the maximum duration of {minutes} minutes.");
+        let error = ClientError::new("session_expired", message.clone());
+        self.say_error(now, "invalid_request_error", &error, None);
+        self.end(
+            now,
+            Out::Close {
+                code: 1001,
+                reason: message,
+            },
+        );
     }
 
     /// When [`Session::wake`] or [`Session::pop`] has something next.
@@ -379,6 +389,8 @@ impl Session {
             // Too late for an HTTP status; the nearest thing is an end without a word.
             Fault::Http(_) | Fault::Drop => self.end(now, Out::Drop),
             Fault::Reset => self.end(now, Out::Reset),
+            Fault::Silence => self.end(now, Out::Silence),
+            Fault::Expire => self.expire(now),
             Fault::Close { code, reason } => self.end(
                 now,
                 Out::Close {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::Session;
+use super::{Session, decode_audio};
+use crate::identity::{FrameId, Scanner};
 use crate::openai::conversation::ClientError;
 use crate::openai::record::{SeededItem, TruncateRecord};
 
@@ -23,7 +24,11 @@ impl Session {
         let item = self.conversation.retrieve(&id)?;
         self.counts.seeded += 1;
         if self.record.seeded.len() < RECORD_LIMIT {
-            self.record.seeded.push(seeded(now, id, &item));
+            let frames = frames(wanted);
+            self.record.seeded.push(SeededItem {
+                frames,
+                ..seeded(now, id, &item)
+            });
         }
         let at = now + self.options.timing.reply;
         self.say(
@@ -106,5 +111,17 @@ fn seeded(at: Instant, id: String, item: &Value) -> SeededItem {
         kind: text(&item["type"]),
         role: text(&item["role"]),
         text: words.join(" "),
+        frames: Vec::new(),
     }
+}
+
+/// Who is heard in the audio of an item; events do not show it.
+fn frames(wanted: &Value) -> Vec<FrameId> {
+    let mut scanner = Scanner::default();
+    let parts = wanted["content"].as_array().into_iter().flatten();
+    let audio = parts.filter_map(|part| decode_audio(part["audio"].as_str()).ok());
+    audio
+        .flat_map(|audio| scanner.push(&audio))
+        .map(|found| found.id)
+        .collect()
 }
