@@ -109,8 +109,8 @@ impl Program {
         let open = program.model_open;
         let fits = match model {
             Some(LegState::Open) => open,
-            // Closed before or after it opened.
-            Some(LegState::Closing) => true,
+            // Closed before or after it opened; or opened again before its predecessor's end is told.
+            Some(LegState::Closing | LegState::Connecting) => true,
             _ => !open,
         };
         if !fits {
