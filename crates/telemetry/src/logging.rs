@@ -94,6 +94,9 @@ where
     let builder = SubscriberBuilder::default()
         .with_env_filter(filter)
         .with_timer(time)
+        // A line that cannot be written is told with `eprintln!`, which panics where standard error
+        // is what cannot be written to: a full disk would end the task of whichever call logs.
+        .log_internal_errors(false)
         .with_writer(writer);
     Ok(match format {
         Format::Json => Box::new(
