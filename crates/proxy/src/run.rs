@@ -10,7 +10,7 @@ use holdline_config::{Config, WorkerPool};
 use holdline_legs::{Arrivals, Dialer, Gate, ListenerRuntime, OnCall};
 use holdline_telemetry::Metrics;
 use holdline_workers::{Pool, PoolSetup, PoolTls};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::{
@@ -38,6 +38,8 @@ pub async fn run(
     lifecycle: Lifecycle,
 ) -> Result<ExitReport, RunError> {
     let metrics = Metrics::new();
+    let tasks = Handle::current().metrics();
+    metrics.watch_tasks(move || tasks.num_alive_tasks());
     let runtimes = listener_runtimes(&config, &metrics)?;
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
     let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle)?);

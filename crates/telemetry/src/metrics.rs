@@ -1,6 +1,6 @@
 //! All metrics of one edge.
 
-use prometheus::{Registry, TextEncoder};
+use prometheus::{PullingGauge, Registry, TextEncoder};
 
 use crate::{
     AdminMetrics, AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, SessionMetrics,
@@ -45,6 +45,15 @@ impl Metrics {
         }
     }
 
+    /// Adds how many tasks live in the process, asked of `count` whenever a scraper asks. For the
+    /// first caller only.
+    pub fn watch_tasks(&self, count: impl Fn() -> usize + Send + Sync + 'static) {
+        let count = Box::new(move || count() as f64);
+        let gauge = PullingGauge::new("holdline_tasks", "Tasks that live in this process.", count);
+        // The name is a good one. Where it is taken, somebody else counts already.
+        let _ = gauge.and_then(|gauge| self.registry.register(Box::new(gauge)));
+    }
+
     /// All metrics in Prometheus' text format, version 0.0.4, sorted by name.
     #[must_use]
     pub fn render(&self) -> String {
@@ -58,5 +67,19 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_counted_when_they_are_asked_for() {
+        let metrics = Metrics::new();
+        assert!(!metrics.render().contains("holdline_tasks"));
+        metrics.watch_tasks(|| 7);
+        metrics.watch_tasks(|| 9);
+        assert!(metrics.render().contains("\nholdline_tasks 7\n"));
     }
 }
