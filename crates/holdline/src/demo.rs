@@ -14,6 +14,8 @@ use std::{
 use clap::Args;
 use holdline_testkit::{
     openai::{OpenAiSim, SimOptions},
+    process::LogLine,
+    stage::{ANSWER_WITHIN, Callers, Calling, WorkerRow},
     twilio::CallRecord,
     wav,
 };
@@ -22,15 +24,12 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-mod callers;
 mod handoffs;
 mod picture;
 mod show;
 mod stage;
 mod verdict;
 
-use crate::process::LogLine;
-use callers::Callers;
 use handoffs::{Clocks, Deed, Handoff};
 use picture::{Moment, Series};
 use show::{Now, Show, say};
@@ -41,6 +40,8 @@ use verdict::Verdict;
 const LINES_WAITING: usize = 1_024;
 /// How often the table is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
+/// When a caller first says something.
+const FIRST_WORDS: Duration = Duration::from_secs(5);
 /// How long the frozen worker stays frozen: longer than any deadline of the edge for it.
 const FROZEN: Duration = Duration::from_secs(4);
 
@@ -94,7 +95,7 @@ pub(crate) async fn run(args: DemoArgs) -> io::Result<bool> {
     let mut performance = Performance {
         start: Instant::now(),
         show: Show::new(Instant::now()),
-        callers: Callers::dial(&stage.url, args.calls, longest(&args)).await?,
+        callers: Callers::dial(stage.url(), calling(&args)).await?,
         from_children,
         clocks,
         handoffs: Vec::new(),
@@ -210,7 +211,7 @@ async fn act(
     rounds: u32,
     pause: Duration,
     news: &mpsc::Sender<String>,
-    rows: &tokio::sync::watch::Sender<Vec<stage::WorkerRow>>,
+    rows: &tokio::sync::watch::Sender<Vec<WorkerRow>>,
 ) -> io::Result<()> {
     for round in 0..rounds as usize {
         for deed in Deed::ALL {
@@ -236,17 +237,24 @@ async fn act(
     Ok(())
 }
 
-async fn rest(
-    stage: &Stage,
-    pause: Duration,
-    rows: &tokio::sync::watch::Sender<Vec<stage::WorkerRow>>,
-) {
+async fn rest(stage: &Stage, pause: Duration, rows: &tokio::sync::watch::Sender<Vec<WorkerRow>>) {
     let until = Instant::now() + pause;
     while Instant::now() < until {
         if let Ok(workers) = stage.workers().await {
             rows.send_replace(workers);
         }
         tokio::time::sleep(DRAW_EVERY).await;
+    }
+}
+
+fn calling(args: &DemoArgs) -> Calling {
+    Calling {
+        first: 1,
+        calls: args.calls,
+        longest: longest(args),
+        first_words: FIRST_WORDS,
+        answer_within: ANSWER_WITHIN,
+        keep_audio: true,
     }
 }
 

@@ -11,14 +11,12 @@ use std::{
 
 use clap::Args;
 use holdline_config::Config;
+use holdline_testkit::process::{Launch, Log, Process, free_ports};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use tracing::{error, info};
 
-use crate::{
-    Failure, commands,
-    process::{Process, free_ports},
-};
+use crate::{Failure, commands};
 
 /// How often the worker's file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -78,7 +76,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     commands::run::start_logs(&config)?;
     let mut worker = DevWorker::start(bridge, [ports[0], ports[1]])?;
     sleep(OVERLAP).await;
-    if worker.process.has_ended()? {
+    if worker.process.has_ended()?.is_some() {
         return Err(Failure::Misconfigured(
             "the worker ended at once; what it said above is what to mend".to_owned(),
         ));
@@ -134,7 +132,7 @@ impl DevWorker {
                 if let Err(error) = self.roll().await {
                     error!(%error, "the new worker could not be started; the old one goes on");
                 }
-            } else if !told && matches!(self.process.has_ended(), Ok(true)) {
+            } else if !told && matches!(self.process.has_ended(), Ok(Some(_))) {
                 told = true;
                 error!("the worker has ended; save its file to start another");
             }
@@ -145,7 +143,7 @@ impl DevWorker {
         let number = self.number + 1;
         let mut next = start_worker(&self.file, self.ports[(number - 1) % 2], number)?;
         sleep(OVERLAP).await;
-        if next.has_ended()? {
+        if next.has_ended()?.is_some() {
             return Err(io::Error::other("it ended at once: its file is wrong"));
         }
         self.number = number;
@@ -159,21 +157,25 @@ impl DevWorker {
 }
 
 fn start_worker(file: &Path, port: u16, number: usize) -> io::Result<Process> {
-    Process::start(
-        &format!("worker {number}"),
-        &[
-            "bridge",
-            "--config",
-            &file.to_string_lossy(),
-            "--listen",
-            &format!("127.0.0.1:{port}"),
-            "--version-label",
-            &format!("dev-{number}"),
-            "--log-format",
-            "text",
-        ],
-        &[],
-    )
+    let words = [
+        std::env::current_exe()?.into_os_string(),
+        "bridge".into(),
+        "--config".into(),
+        file.into(),
+        "--listen".into(),
+        format!("127.0.0.1:{port}").into(),
+        "--version-label".into(),
+        format!("dev-{number}").into(),
+        "--log-format".into(),
+        "text".into(),
+    ];
+    Process::start(Launch {
+        name: format!("worker {number}"),
+        words: words.into(),
+        env: Vec::new(),
+        log: Log::Ours,
+        own_group: true,
+    })
 }
 
 fn changed(file: &Path) -> Option<SystemTime> {

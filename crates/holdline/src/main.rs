@@ -12,7 +12,6 @@ mod commands;
 mod demo;
 mod dev;
 mod failure;
-mod process;
 
 use cli::{Cli, Command};
 use failure::Failure;

@@ -11,8 +11,9 @@
 //! * [`openai::OpenAiSim`] is an OpenAI Realtime server: voice activity detection in audio
 //!   time, responses at many times real time, tools, truncation, faults.
 //! * [`judge::account`] compares the records of both and says what became of every frame.
+//! * [`stage::Stage`] puts an edge and workers, as processes, between the two.
 //!
-//! Both run with tokio and are meant to be used a hundred at a time in one process: one
+//! The simulators run with tokio and are meant to be used a hundred at a time in one process: one
 //! task per socket, none per frame. The protocol cores inside know no sockets and no clock.
 
 pub mod identity;
@@ -21,8 +22,10 @@ pub mod ledger;
 pub mod mulaw;
 mod net;
 pub mod openai;
-mod prng;
+pub mod prng;
+pub mod process;
 pub mod speech;
+pub mod stage;
 pub mod tls;
 pub mod twilio;
 pub mod wav;

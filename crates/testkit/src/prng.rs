@@ -3,14 +3,17 @@
 
 /// SplitMix64: one word of state, good enough spread for jitter.
 #[derive(Debug, Clone)]
-pub(crate) struct Prng(u64);
+pub struct Prng(u64);
 
 impl Prng {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The same seed gives the same numbers.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    /// Any number.
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,8 +22,13 @@ impl Prng {
     }
 
     /// A number in 0.0..1.0.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number below `end`, which must not be 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next_u64() % end
     }
 
     /// Letters and digits, as the obfuscation strings of the Realtime API have them.

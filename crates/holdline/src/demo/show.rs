@@ -5,9 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdline_testkit::twilio::Progress;
-
-use super::stage::WorkerRow;
+use holdline_testkit::{stage::WorkerRow, twilio::Progress};
 
 /// Lines of the table that stay in view.
 const NEWS_MAX: usize = 8;

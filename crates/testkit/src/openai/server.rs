@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::faults::Fault;
 use super::options::SimOptions;
-use super::record::SimReport;
+use super::record::{ConnectionRecord, SimReport};
 use super::session::{Counts, Out, Session};
 use crate::net::Socket;
 
@@ -74,6 +74,8 @@ pub struct OpenAiSim {
 struct Shared {
     options: Arc<SimOptions>,
     connections: Mutex<Vec<Arc<Connection>>>,
+    /// Connections whose records were taken: they still count.
+    taken: Mutex<u64>,
     refused: Mutex<u64>,
     progress: watch::Sender<SimProgress>,
 }
@@ -103,6 +105,7 @@ impl OpenAiSim {
         let shared = Arc::new(Shared {
             options: Arc::new(options),
             connections: Mutex::new(Vec::new()),
+            taken: Mutex::new(0),
             refused: Mutex::new(0),
             progress: watch::Sender::new(SimProgress::default()),
         });
@@ -133,6 +136,21 @@ impl OpenAiSim {
                 .collect(),
             refused_upgrades: *lock(&self.shared.refused),
         }
+    }
+
+    /// Takes away the records of this call's connections, so that a long run of short calls need
+    /// not keep them all. Nothing while one of them is still open.
+    pub fn take(&self, call: u32) -> Vec<ConnectionRecord> {
+        let ours = |connection: &Arc<Connection>| lock(&connection.session).call() == Some(call);
+        let open = |connection: &Arc<Connection>| !lock(&connection.session).is_ended();
+        let mut connections = lock(&self.shared.connections);
+        if connections.iter().any(|it| ours(it) && open(it)) {
+            return Vec::new();
+        }
+        let taken: Vec<_> = connections.extract_if(.., |it| ours(it)).collect();
+        *lock(&self.shared.taken) += taken.len() as u64;
+        let records = taken.iter().map(|it| lock(&it.session).record());
+        records.collect()
     }
 
     /// What happened so far.

@@ -54,8 +54,8 @@ pub(super) async fn upgrade(
     let decide = |request: &Request, response: Response| {
         // The number is taken under the lock, so that faults by number are exact.
         let mut connections = lock(&shared.connections);
-        let refused_before = *lock(&shared.refused);
-        let number = (connections.len() as u64 + refused_before + 1)
+        let gone = *lock(&shared.refused) + *lock(&shared.taken);
+        let number = (connections.len() as u64 + gone + 1)
             .try_into()
             .unwrap_or(u16::MAX);
         match judge(&shared.options, number, request.uri(), request.headers()) {
