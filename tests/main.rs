@@ -4,6 +4,7 @@
 mod bad_input;
 mod caller_return;
 mod chart;
+mod chaos;
 mod command_line;
 mod conformance;
 mod edge_pause;
