@@ -76,6 +76,7 @@ fn names_and_types() {
             "holdline_media_lost_seconds_total counter",
             "holdline_replayed_inputs_total counter",
             "holdline_session_hold_seconds histogram",
+            "holdline_session_hold_sound_seconds_total counter",
             "holdline_session_holds_total counter",
             "holdline_session_log_bytes gauge",
             "holdline_session_log_frames gauge",
