@@ -20,10 +20,9 @@ pub(crate) use voice::{Conversation, Voice};
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// What every edge of these tests has besides what a test is about.
-const REST: &str = r#"
-drain: {lame_duck: 0s, deadline: 60s, notice: 1s}
-admin: {address: "127.0.0.1:0"}
-"#;
+const REST: &str = "drain: {lame_duck: 0s, deadline: 60s, notice: 1s}\n";
+/// The operator's port, where a test says nothing else of it.
+const ADMIN: &str = "address: \"127.0.0.1:0\"";
 
 /// An edge process; killed when dropped.
 pub(crate) struct Edge {
@@ -36,9 +35,14 @@ impl Edge {
     /// Starts an edge whose listeners, upstreams, workers and limits are `config`, and waits until it
     /// listens.
     pub(crate) async fn start(config: &str, variables: &[(&str, &str)]) -> Self {
+        Self::with_admin(config, ADMIN, variables).await
+    }
+
+    /// As [`Edge::start`], with these keys of `admin`.
+    pub(crate) async fn with_admin(config: &str, admin: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("holdline.yaml");
-        std::fs::write(&file, format!("{config}{REST}")).unwrap();
+        std::fs::write(&file, format!("{config}\n{REST}admin: {{{admin}}}\n")).unwrap();
         let arguments = ["run", "--config", file.to_str().unwrap()];
         let process = Running::start(&arguments, variables);
         // The last one that is told.
@@ -53,6 +57,16 @@ impl Edge {
     /// Where a listener listens.
     pub(crate) async fn address(&self, listener: &str) -> SocketAddr {
         self.process.listening(listener).await
+    }
+
+    /// Where operators ask.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Everything that it said so far.
+    pub(crate) fn said(&self) -> String {
+        self.process.said()
     }
 
     /// The first line of the log like this, waited for if need be.

@@ -12,6 +12,7 @@ mod exchange;
 mod grpc;
 mod metrics;
 mod privacy;
+mod security;
 mod signatures;
 mod stage;
 mod streamdouble;

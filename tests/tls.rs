@@ -15,7 +15,7 @@ use crate::{
     support::soon,
 };
 
-mod certificates;
+pub(crate) mod certificates;
 mod nginx;
 
 use certificates::Authority;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Args;
+use holdline_bridge::TlsOptions;
 use holdline_config::Config;
 use holdline_testkit::process::{Launch, Log, Process, free_ports};
 use tempfile::TempDir;
@@ -55,6 +56,10 @@ pub(crate) struct DevArgs {
         default_value = "wss://api.openai.com/v1/realtime"
     )]
     model_url: String,
+    /// Between edge and worker: the certificate is shown by both, so it must be for `localhost` and
+    /// of an authority in --tls-client-ca.
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// Runs the edge here and the worker beside it, until SIGINT or SIGTERM and the last call is over.
@@ -70,11 +75,12 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
         Some(file) => file.clone(),
         None => default_bridge(&folder)?,
     };
+    let pool_tls = pool_tls(&args.tls)?;
     let ports = free_ports(3)?;
-    let text = edge_config(&args, &ports)?;
+    let text = edge_config(&args, &pool_tls, &ports)?;
     let config = Config::parse(&text, "holdline dev").map_err(|errors| commands::said(&errors))?;
     commands::run::start_logs(&config)?;
-    let mut worker = DevWorker::start(bridge, [ports[0], ports[1]])?;
+    let mut worker = DevWorker::start(bridge, args.tls.clone(), [ports[0], ports[1]])?;
     sleep(OVERLAP).await;
     if worker.process.has_ended()?.is_some() {
         return Err(Failure::Misconfigured(
@@ -104,16 +110,18 @@ fn explain(args: &DevArgs, bridge: &Path, admin: u16) {
 /// The worker, which is replaced when its file changes.
 struct DevWorker {
     file: PathBuf,
+    tls: TlsOptions,
     ports: [u16; 2],
     number: usize,
     process: Process,
 }
 
 impl DevWorker {
-    fn start(file: PathBuf, ports: [u16; 2]) -> io::Result<Self> {
-        let process = start_worker(&file, ports[0], 1)?;
+    fn start(file: PathBuf, tls: TlsOptions, ports: [u16; 2]) -> io::Result<Self> {
+        let process = start_worker(&file, &tls, ports[0], 1)?;
         Ok(Self {
             file,
+            tls,
             ports,
             number: 1,
             process,
@@ -141,7 +149,7 @@ impl DevWorker {
 
     async fn roll(&mut self) -> io::Result<()> {
         let number = self.number + 1;
-        let mut next = start_worker(&self.file, self.ports[(number - 1) % 2], number)?;
+        let mut next = start_worker(&self.file, &self.tls, self.ports[(number - 1) % 2], number)?;
         sleep(OVERLAP).await;
         if next.has_ended()?.is_some() {
             return Err(io::Error::other("it ended at once: its file is wrong"));
@@ -156,7 +164,7 @@ impl DevWorker {
     }
 }
 
-fn start_worker(file: &Path, port: u16, number: usize) -> io::Result<Process> {
+fn start_worker(file: &Path, tls: &TlsOptions, port: u16, number: usize) -> io::Result<Process> {
     let words = [
         std::env::current_exe()?.into_os_string(),
         "bridge".into(),
@@ -171,7 +179,7 @@ fn start_worker(file: &Path, port: u16, number: usize) -> io::Result<Process> {
     ];
     Process::start(Launch {
         name: format!("worker {number}"),
-        words: words.into(),
+        words: words.into_iter().chain(tls.arguments()).collect(),
         env: Vec::new(),
         log: Log::Ours,
         own_group: true,
@@ -196,7 +204,26 @@ fn default_bridge(folder: &TempDir) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-fn edge_config(args: &DevArgs, ports: &[u16]) -> Result<String, Failure> {
+/// The edge's half of TLS, as a value of its file. The worker has its own from the same options.
+fn pool_tls(options: &TlsOptions) -> Result<String, Failure> {
+    let files = [&options.tls_cert, &options.tls_key, &options.tls_client_ca];
+    let quoted = |path: &Option<PathBuf>| {
+        let path = std::path::absolute(path.as_ref()?).ok()?;
+        Some(serde_json::Value::from(path.to_str()?).to_string())
+    };
+    match files.map(quoted) {
+        [None, None, None] => Ok("off".to_owned()),
+        [Some(certificate), Some(key), Some(ca)] => Ok(format!(
+            "{{ca: {ca}, certificate: {certificate}, key: {key}, server_name: localhost}}"
+        )),
+        _ => Err(Failure::Misconfigured(
+            "--tls-cert, --tls-key and --tls-client-ca go together here: the edge needs all three"
+                .to_owned(),
+        )),
+    }
+}
+
+fn edge_config(args: &DevArgs, pool_tls: &str, ports: &[u16]) -> Result<String, Failure> {
     let path = args
         .public_url
         .strip_prefix("wss://")
@@ -230,6 +257,7 @@ fn edge_config(args: &DevArgs, ports: &[u16]) -> Result<String, Failure> {
          workers:\n\
          \x20 default:\n\
          \x20   discovery: {{static: {{addresses: [\"127.0.0.1:{first}\", \"127.0.0.1:{second}\"]}}}}\n\
+         \x20   tls: {pool_tls}\n\
          admin: {{address: \"127.0.0.1:{admin}\"}}\n\
          log: {{format: text, level: info}}\n",
         args.port,
