@@ -37,8 +37,6 @@ pub(crate) struct Leg {
     pub(crate) incarnation: Incarnation,
     pub(crate) phase: Phase,
     pub(crate) attributes: Attributes,
-    /// The peer said that it ends; its close will be ordinary.
-    pub(crate) stopped: bool,
     /// It took nothing for too long and is being closed for that.
     pub(crate) stuck: bool,
     unwritten_frames: u64,
@@ -55,7 +53,6 @@ impl Leg {
             incarnation,
             phase,
             attributes,
-            stopped: false,
             stuck: false,
             unwritten_frames: 0,
             unwritten_bytes: 0,

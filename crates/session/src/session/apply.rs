@@ -158,14 +158,12 @@ impl Session {
                 since: at.since,
             }));
         }
-        if removed.inputs > 0 || at.waiting_since.is_some() {
-            let outstanding = at.delivered > commit.through;
-            at.waiting_since = match (outstanding, removed.inputs > 0) {
-                (false, _) => None,
-                (true, true) => Some(now),
-                (true, false) => at.waiting_since,
-            };
-        }
+        let outstanding = at.delivered > commit.through;
+        at.waiting_since = match (outstanding, removed.inputs > 0) {
+            (false, _) => None,
+            (true, true) => Some(now),
+            (true, false) => at.waiting_since,
+        };
         if removed.inputs > 0 {
             self.recovery.loss_at = None;
             self.recovery.strikes = 0;

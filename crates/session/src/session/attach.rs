@@ -184,18 +184,19 @@ impl Session {
             let detail = format!("no commit for {progress_timeout:?}");
             return self.lost(now, "stuck", detail, HangupCause::Stuck, out);
         }
+        // What is due is the one thing that this state of the link waits for.
         match &self.link {
             Link::Vacant { .. } => self.seek(now, out),
-            Link::Seeking(offer) | Link::Moving(_, offer) if offer.deadline <= now => {
+            Link::Seeking(offer) | Link::Moving(_, offer) => {
                 let (epoch, detail) = (offer.epoch, "no answer to the offer".to_owned());
                 self.offer_failed(now, epoch, detail, out);
             }
             Link::Live(_) => self.seek_better(now, out),
-            Link::Releasing(_, _, deadline) if *deadline <= now => {
+            Link::Releasing(..) => {
                 let detail = "no Released in time".to_owned();
                 self.lost(now, "release", detail, HangupCause::Fenced, out);
             }
-            Link::Seeking(_) | Link::Moving(..) | Link::Releasing(..) | Link::Over => {}
+            Link::Over => {}
         }
     }
 

@@ -25,7 +25,6 @@ impl Session {
         counts.frames_in += 1;
         counts.bytes_in += frame.payload.len() as u64;
         let stop = frame.class == Class::Stop;
-        present.stopped |= stop;
         let media_ms = match frame.class {
             Class::Media { ms } if is_caller => Some(ms),
             Class::Media { .. } | Class::Control | Class::Stop => None,
@@ -89,7 +88,7 @@ impl Session {
             return;
         }
         let stuck = present.stuck;
-        let ordinary = present.stopped || close.fault == Fault::None;
+        let ordinary = close.fault == Fault::None;
         let unsent_frames = present.unwritten_frames();
         let awaited = leg.name.is_caller()
             && phase == Phase::Open
