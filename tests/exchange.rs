@@ -91,6 +91,21 @@ impl Edge {
         series.sum()
     }
 
+    /// What the process occupies, as Linux counts it.
+    pub(crate) fn memory(&self) -> Memory {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.unwrap().trim().trim_end_matches(" kB");
+            kib.parse::<u64>().unwrap() << 10
+        };
+        Memory {
+            resident: bytes("VmRSS:"),
+            peak: bytes("VmHWM:"),
+        }
+    }
+
     /// SIGTERM. The edge must end well, having said nothing but log lines (a panic is none) and
     /// broken off no call.
     pub(crate) async fn end(mut self) {
@@ -102,6 +117,15 @@ impl Edge {
             assert_ne!(parsed["level"], "ERROR", "{line}");
         }
     }
+}
+
+/// Memory of a process, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Now.
+    pub(crate) resident: u64,
+    /// The most that it ever was.
+    pub(crate) peak: u64,
 }
 
 /// Opens a WebSocket.

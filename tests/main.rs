@@ -11,6 +11,7 @@ mod edge_pause;
 mod exchange;
 mod grpc;
 mod metrics;
+mod pressure;
 mod privacy;
 mod security;
 mod signatures;

@@ -61,10 +61,16 @@ impl Voice {
     /// The edge's sections `upstreams` and `workers`, with the model as `openai` and the worker as
     /// the pool `voice`.
     pub(crate) fn sections(&self) -> String {
+        self.sections_with("")
+    }
+
+    /// The same with a further upstream: a line of YAML.
+    pub(crate) fn sections_with(&self, upstream: &str) -> String {
         let (model, worker) = (self.model.local_addr(), self.worker);
         format!(
             r#"
 upstreams:
+  {upstream}
   openai:
     profile: openai-realtime
     url: ws://{model}/v1/realtime?model=gpt-realtime-2.1

@@ -105,9 +105,14 @@ impl Running {
         line["address"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Sends the signal; the end comes when it comes.
     pub(crate) fn signal(&self, ending: Ending) {
-        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let pid = i32::try_from(self.id()).unwrap();
         let signal = match ending {
             Ending::Kill => Signal::KILL,
             Ending::Terminate => Signal::TERM,

@@ -140,7 +140,7 @@ fn worker_seeds() -> Vec<Vec<u8>> {
     seeds.push(
         [
             &attached[..],
-            &[6, 0xee, 3],
+            &[0x86, 0xee, 3],
             &[7],
             &media,
             &[0xfd, 0xfd],

@@ -64,3 +64,19 @@ pub fn run(name: &str, bytes: &[u8]) {
     let target = target.unwrap_or_else(|| panic!("there is no fuzz target {name}"));
     (target.run)(bytes);
 }
+
+/// The inputs that the corpus began with.
+#[cfg(test)]
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/");
+    let entries = std::fs::read_dir(format!("{folder}{target}"));
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let seeds = paths.filter(|path| path.to_string_lossy().contains("seed-"));
+    let seeds: Vec<_> = seeds.flat_map(std::fs::read).collect();
+    assert!(!seeds.is_empty(), "{target} has no seeds");
+    seeds
+}

@@ -121,6 +121,17 @@ impl World {
         self.over
     }
 
+    #[cfg(test)]
+    pub(crate) fn snapshot(&self) -> holdline_session::Snapshot {
+        self.session.snapshot()
+    }
+
+    /// What has come of it.
+    #[cfg(test)]
+    pub(crate) fn account(&self) -> &holdline_session::Account {
+        self.session.account()
+    }
+
     /// Lets the next thing happen that the input says.
     pub(crate) fn step(&mut self, input: &mut Reader<'_>) {
         let what = input.byte();
