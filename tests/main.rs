@@ -10,6 +10,7 @@ mod conformance;
 mod edge_pause;
 mod exchange;
 mod grpc;
+mod hold;
 mod metrics;
 mod pressure;
 mod privacy;

@@ -1,8 +1,9 @@
 //! A whole telephone exchange on this machine: the edge and its workers as processes, and both
 //! vendors as simulators in the test's own process, so that one clock judges everything.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use holdline_config::HoldSound;
 use holdline_testkit::{
     openai::{Keys, OpenAiSim, SimOptions},
     twilio::{CallerOptions, Secret, Signing, TwilioCaller},
@@ -43,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) spares: usize,
     /// The bridge's file.
     pub(crate) agent: String,
+    /// The edge's `session.hold`, in YAML.
+    pub(crate) hold: &'static str,
     /// Of the edge.
     pub(crate) log_level: &'static str,
     /// Whether the edge may show what callers send along.
@@ -57,6 +60,7 @@ impl Plan {
             bridges: 2,
             spares: 0,
             agent: "instructions: You are a receptionist. Be brief.\ngreeting: {}\n".to_owned(),
+            hold: "{}",
             log_level: "info",
             content: false,
         }
@@ -91,7 +95,7 @@ impl Stage {
             "{{format: json, level: {}, content: {}}}",
             plan.log_level, plan.content
         );
-        let text = edge_file(model.local_addr(), &places, &log);
+        let text = edge_file(model.local_addr(), &places, plan.hold, &log);
         std::fs::write(&file, text).unwrap();
         let arguments = ["run", "--config", file.to_str().unwrap()];
         let secrets = [
@@ -179,6 +183,7 @@ impl Stage {
         let mut options = CallerOptions::new(self.url(), number);
         options.public_url = Some(PUBLIC_URL.to_owned());
         options.signing = Signing::AuthToken(Secret::new(AUTH_TOKEN));
+        options.hold_sound = Some(hold_sound());
         options
     }
 
@@ -207,7 +212,14 @@ impl Stage {
     }
 }
 
-fn edge_file(model: SocketAddr, places: &[Place], log: &str) -> String {
+/// What an edge lets held callers hear where its file says nothing else.
+fn hold_sound() -> Arc<[u8]> {
+    let sound = HoldSound::Default.audio().unwrap();
+    let frames = (0..sound.frames()).flat_map(|number| sound.frame(number).to_vec());
+    frames.collect()
+}
+
+fn edge_file(model: SocketAddr, places: &[Place], hold: &str, log: &str) -> String {
     let workers: Vec<_> = places.iter().map(|it| it.address.to_string()).collect();
     format!(
         r#"
@@ -227,6 +239,7 @@ upstreams:
     api_key: {{env: OPENAI_API_KEY}}
 workers:
   default: {{discovery: {{static: {{addresses: {workers:?}}}}}}}
+session: {{hold: {hold}}}
 drain: {{lame_duck: 0s, deadline: 60s, notice: 1s}}
 admin: {{address: "127.0.0.1:0"}}
 log: {log}
