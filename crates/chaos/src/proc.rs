@@ -29,16 +29,29 @@ pub(crate) fn descriptors(pid: Pid) -> io::Result<u64> {
     Ok(entries.count() as u64)
 }
 
-/// Limits a running process, for good.
+/// Limits the descriptors of a running process, for good.
 ///
 /// # Errors
 /// If the system does not allow it.
-pub(crate) fn limit(pid: Pid, what: Resource, to: u64) -> io::Result<()> {
+pub(crate) fn limit_descriptors(pid: Pid, to: u64) -> io::Result<()> {
     let limit = Rlimit {
         current: Some(to),
         maximum: Some(to),
     };
-    prlimit(Some(pid), what, limit)?;
+    prlimit(Some(pid), Resource::Nofile, limit)?;
+    Ok(())
+}
+
+/// Limits the address space of a running process, in bytes, or no longer.
+///
+/// # Errors
+/// If the system does not allow it.
+pub(crate) fn limit_memory(pid: Pid, to: Option<u64>) -> io::Result<()> {
+    let limit = Rlimit {
+        current: to,
+        maximum: None,
+    };
+    prlimit(Some(pid), Resource::As, limit)?;
     Ok(())
 }
 

@@ -16,8 +16,8 @@ pub struct Row {
     pub(crate) in_gaps: u64,
     /// Whether a limit may be reached here, and media be lost in gaps.
     pub(crate) may_lose: bool,
-    /// Whether there are times without any worker, in which a hold sound may be heard.
-    pub(crate) may_hold: bool,
+    /// Whether there were times without any worker, in which a hold sound may be heard.
+    pub(crate) held: bool,
     /// What else was seen.
     pub notes: Vec<String>,
     /// What else was promised and not kept.
@@ -32,7 +32,7 @@ impl Row {
             tally,
             in_gaps: 0,
             may_lose: false,
-            may_hold: false,
+            held: false,
             notes: Vec::new(),
             failures: Vec::new(),
         }
@@ -73,7 +73,8 @@ impl Row {
             );
             zero(count.duplicated, &format!("frames {way} doubled"));
             zero(count.reordered, &format!("frames {way} out of order"));
-            if !self.may_hold {
+            let sounds = self.held && way == "to the caller";
+            if !sounds {
                 zero(
                     count.foreign_bytes,
                     &format!("bytes {way} that nobody sent"),

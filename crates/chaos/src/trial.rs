@@ -269,6 +269,7 @@ impl Outcome {
         let mut row = Row::new(fault, repetitions, self.tally);
         let sum = |name: &str| self.metrics.sum(name);
         row.in_gaps = sum("holdline_media_lost_frames_total") as u64;
+        row.held = sum("holdline_session_holds_total") > 0.0;
         row.note(format!(
             "handoffs {}, inputs replayed {}, late messages fenced {}, times held {}, media lost in gaps {}",
             sum("holdline_handoffs_total"),

@@ -6,7 +6,6 @@ use std::{
 };
 
 use holdline_testkit::stage::Callers;
-use rustix::process::Resource;
 use tokio::time::sleep;
 
 use crate::{
@@ -39,7 +38,7 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
     let mut trial = Trial::begin(settings, |_| {}).await?;
     let edge = trial.stage.edge().pid();
     let usual = proc::descriptors(edge)?;
-    proc::limit(edge, Resource::Nofile, usual + ROOM)?;
+    proc::limit_descriptors(edge, usual + ROOM)?;
     starve_a_worker(&trial)?;
     let mut rounds = settings.rounds(USUAL);
     let mut next = settings.calls + 1;
@@ -85,7 +84,7 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
 fn starve_a_worker(trial: &Trial) -> io::Result<()> {
     if let Some(worker) = trial.stage.worker(0) {
         let open = proc::descriptors(worker.pid())?;
-        proc::limit(worker.pid(), Resource::Nofile, open)?;
+        proc::limit_descriptors(worker.pid(), open)?;
     }
     Ok(())
 }
