@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use holdline_legs::SetupError;
-use holdline_workers::TlsError;
+use holdline_workers::{NotBuiltIn, TlsError};
 
 /// An edge could not start. No call was taken.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,14 @@ pub enum RunError {
     /// A listener or an upstream cannot be set up as configured. A retry does not help.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A pool's workers cannot be found in the way configured. A retry does not help.
+    #[error("workers of pool `{pool}`: {source}")]
+    Discovery {
+        /// Which pool.
+        pool: String,
+        /// Why.
+        source: NotBuiltIn,
+    },
     /// The certificates of a pool's `tls` cannot be used. A retry does not help.
     #[error("workers of pool `{pool}`: {source}")]
     WorkerTls {

@@ -96,6 +96,7 @@ pub fn verify(config: &Config) -> Result<(), RunError> {
     listener_runtimes(config, &metrics)?;
     Dialer::new(&config.upstreams, &metrics)?;
     for (name, pool) in &config.workers {
+        discoverable(name, pool)?;
         worker_tls(name, pool)?;
     }
     Ok(())
@@ -155,6 +156,7 @@ fn pools(
     lifecycle: &Lifecycle,
 ) -> Result<BTreeMap<String, Pool>, RunError> {
     let pool = |(name, settings): (&String, &WorkerPool)| {
+        discoverable(name, settings)?;
         let setup = PoolSetup {
             name: name.clone(),
             tls: worker_tls(name, settings)?,
@@ -166,6 +168,13 @@ fn pools(
         Ok((name.clone(), Pool::start(setup, done)))
     };
     config.workers.iter().map(pool).collect()
+}
+
+fn discoverable(pool: &str, settings: &WorkerPool) -> Result<(), RunError> {
+    holdline_workers::supports(&settings.discovery).map_err(|source| RunError::Discovery {
+        pool: pool.to_owned(),
+        source,
+    })
 }
 
 fn worker_tls(pool: &str, settings: &WorkerPool) -> Result<Option<PoolTls>, RunError> {

@@ -18,6 +18,9 @@ use tracing_subscriber::{
 /// The environment variable that overrides the level.
 const FILTER_VARIABLE: &str = "RUST_LOG";
 
+/// Libraries whose errors their users tell, once and in other words; they would tell each attempt.
+const OTHERS: &str = "kube_client=off";
+
 /// The form of log lines. In both, times are RFC 3339 in UTC, to the microsecond.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Format {
@@ -57,7 +60,8 @@ where
 {
     let overriding = env::var(FILTER_VARIABLE).ok();
     let overriding = overriding.filter(|filter| !filter.trim().is_empty());
-    subscriber(format, overriding.as_deref().unwrap_or(level), writer)?
+    let filter = overriding.unwrap_or_else(|| format!("{level},{OTHERS}"));
+    subscriber(format, &filter, writer)?
         .try_init()
         .map_err(|_| LoggingError::AlreadySet)
 }

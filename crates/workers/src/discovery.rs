@@ -139,6 +139,8 @@ pub(crate) struct Changes {
     /// Known ones that are about to go; again each time.
     pub(crate) terminating: Vec<EndpointId>,
     pub(crate) removed: Vec<EndpointId>,
+    /// There are new ones that do not serve yet.
+    pub(crate) unready: bool,
 }
 
 /// Compares what is known with what was found.
@@ -155,9 +157,13 @@ pub(crate) fn changes<'a>(
             None => changes.removed.push(id.clone()),
         }
     }
-    let serving = |(_, endpoint): &(_, &Endpoint)| endpoint.stage == Stage::Serving;
-    let new = new.into_iter().filter(serving);
-    changes.added = new.map(|(id, _)| id.clone()).collect();
+    for (id, endpoint) in new {
+        match endpoint.stage {
+            Stage::Unready => changes.unready = true,
+            Stage::Serving => changes.added.push(id.clone()),
+            Stage::Terminating => {}
+        }
+    }
     changes
 }
 
@@ -165,7 +171,9 @@ pub(crate) fn changes<'a>(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use holdline_config::StaticDiscovery;
+    use std::time::Duration;
+
+    use holdline_config::{KubernetesDiscovery, StaticDiscovery};
     use holdline_telemetry::Metrics;
 
     use super::*;
@@ -195,6 +203,7 @@ mod tests {
                 added: vec![address(3).into()],
                 terminating: Vec::new(),
                 removed: vec![address(1).into()],
+                unready: false,
             }
         );
         let same = plain([address(1), address(2)]);
@@ -226,8 +235,21 @@ mod tests {
                 added: vec![pod(5, "e")],
                 terminating: vec![pod(2, "b")],
                 removed: Vec::new(),
+                unready: true,
             }
         );
+    }
+
+    #[test]
+    fn a_source_that_is_not_in_this_build_is_told() {
+        let service = Discovery::Kubernetes(KubernetesDiscovery {
+            service: "workers".to_owned(),
+            namespace: None,
+            port: None,
+            version_label: "version".to_owned(),
+            watch: Duration::from_secs(60),
+        });
+        assert_eq!(supports(&service).is_ok(), cfg!(feature = "kubernetes"));
     }
 
     #[tokio::test]

@@ -29,6 +29,13 @@ use crate::{
 /// A session that was told to leave and is still there is told again after so long.
 const REMIND_AFTER: Duration = Duration::from_secs(5);
 
+/// So long sessions stay with a draining worker for the sake of one that is on its way: in a rolling
+/// deploy the old worker is told to go in the moment in which the new one is ready, and who moves to
+/// another old one moves twice.
+const NEWCOMER_WITHIN: Duration = Duration::from_secs(1);
+/// With less time than this left, sessions wait for nobody.
+const HURRY: Duration = Duration::from_secs(3);
+
 /// A reserved place with a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Reserved {
@@ -57,6 +64,8 @@ pub(crate) struct Roster {
     metrics: WorkerMetrics,
     last_worker: u64,
     last_place: u64,
+    /// Discovery knows endpoints that do not serve yet.
+    unready: bool,
 }
 
 impl Roster {
@@ -68,17 +77,24 @@ impl Roster {
             metrics,
             last_worker: 0,
             last_place: 0,
+            unready: false,
         }
     }
 
-    /// A new worker is to be connected to.
-    pub(crate) fn add(&mut self, endpoint: &EndpointId) -> WorkerId {
+    /// A new worker is to be connected to. `awaited`: discovery says that it is there.
+    pub(crate) fn add(&mut self, endpoint: &EndpointId, awaited: bool, now: Instant) -> WorkerId {
         self.last_worker += 1;
         let id = WorkerId(self.last_worker);
         let tracked = self.metrics.track("", Label::Connecting);
-        self.workers
-            .insert(id, Entry::new(endpoint.clone(), tracked));
+        let mut entry = Entry::new(endpoint.clone(), tracked);
+        entry.awaited = awaited.then(|| now + NEWCOMER_WITHIN);
+        self.workers.insert(id, entry);
         id
+    }
+
+    /// Whether discovery knows endpoints that do not serve yet.
+    pub(crate) fn set_unready(&mut self, unready: bool) {
+        self.unready = unready;
     }
 
     /// What discovery says of a worker's pod. True where that is news.
@@ -149,6 +165,7 @@ impl Roster {
             return false;
         }
         entry.causes.push(cause);
+        entry.leaving.get_or_insert(now);
         cause.as_str().clone_into(&mut entry.detail);
         entry.count(now);
         let first = entry.causes.len() == 1 && entry.life == Life::Described;
@@ -173,6 +190,7 @@ impl Roster {
         entry.causes.retain(|cause| *cause != Cause::Health);
         if entry.causes.is_empty() {
             entry.deadline = None;
+            entry.leaving = None;
             entry.detail.clear();
         }
         entry.count(now);
@@ -317,11 +335,14 @@ impl Roster {
     }
 
     /// Tells one session of a draining worker to leave. False where none is left to be told, or
-    /// none would be better off elsewhere.
+    /// none would be better off elsewhere, or soon will be.
     pub(crate) fn move_one(&mut self, worker: WorkerId, now: Instant) -> bool {
         let Some(entry) = self.workers.get(&worker) else {
             return false;
         };
+        if entry.has_patience(NEWCOMER_WITHIN, HURRY, now) && self.newcomers_are_near(now) {
+            return false;
+        }
         let due = |occupant: &Occupant| {
             occupant.attached
                 && occupant
@@ -407,6 +428,10 @@ impl Roster {
     /// Forgets what was seen at endpoints that are no longer of interest.
     pub(crate) fn keep_seen(&mut self, keep: impl Fn(&EndpointId) -> bool) {
         self.seen.retain(|endpoint, _| keep(endpoint));
+    }
+
+    fn newcomers_are_near(&self, now: Instant) -> bool {
+        self.unready || self.workers.values().any(|entry| entry.is_near(now))
     }
 
     fn pick(&self, wish: &Wish<'_>, now: Instant) -> Result<WorkerId, String> {

@@ -108,8 +108,8 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(crate) fn add(&self, endpoint: &EndpointId) -> WorkerId {
-        let id = self.roster().add(endpoint);
+    pub(crate) fn add(&self, endpoint: &EndpointId, awaited: bool) -> WorkerId {
+        let id = self.roster().add(endpoint, awaited, Instant::now());
         self.changed.send_replace(());
         id
     }

@@ -50,7 +50,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), Failure> {
 
 fn failure(error: RunError) -> Failure {
     match error {
-        RunError::Setup(_) | RunError::WorkerTls { .. } => Failure::misconfigured(&error),
+        RunError::Setup(_) | RunError::Discovery { .. } | RunError::WorkerTls { .. } => {
+            Failure::misconfigured(&error)
+        }
         _ => Failure::failed(&error),
     }
 }

@@ -1,8 +1,8 @@
 //! Whether the edge may get calls, and what its workers are doing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
-use holdline_workers::{Pool, WorkerState, WorkerStatus};
+use holdline_workers::{Pod, Pool, WorkerState, WorkerStatus};
 use serde::Serialize;
 
 use crate::{edge::Edge, lifecycle::Phase};
@@ -47,6 +47,36 @@ pub(super) struct WorkerLine {
     detail: String,
     sessions: usize,
     capacity: Option<u32>,
+    /// Where discovery knows pods.
+    pod: Option<PodLine>,
+}
+
+/// A worker's pod; what the edge may not read is `null`.
+#[derive(Serialize, Debug)]
+struct PodLine {
+    name: String,
+    uid: String,
+    zone: Option<String>,
+    node: Option<String>,
+    created_unix_s: Option<u64>,
+    /// Number of the rollout that made it.
+    revision: Option<u64>,
+}
+
+impl From<&Pod> for PodLine {
+    fn from(pod: &Pod) -> Self {
+        let created = pod
+            .created
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Self {
+            name: pod.name.clone(),
+            uid: pod.uid.to_string(),
+            zone: pod.zone.clone(),
+            node: pod.node.clone(),
+            created_unix_s: created.map(|since| since.as_secs()),
+            revision: pod.rollout.as_ref().map(|rollout| rollout.revision),
+        }
+    }
 }
 
 /// All workers of all pools.
@@ -73,5 +103,6 @@ fn line(pool: &str, worker: WorkerStatus) -> WorkerLine {
         detail: worker.detail,
         sessions: worker.sessions,
         capacity: worker.capacity,
+        pod: worker.pod.as_deref().map(PodLine::from),
     }
 }

@@ -76,20 +76,20 @@ impl Keeper {
             self.leave(endpoint, Cause::Discovery);
         }
         for endpoint in changes.added {
-            self.meet(endpoint, 0);
+            self.meet(endpoint, 0, true);
         }
         for (id, slot) in &self.slots {
             let pod = found.get(id).and_then(|endpoint| endpoint.pod.as_ref());
             self.shared.set_pod(slot.worker, pod);
         }
-        self.shared
-            .roster()
-            .keep_seen(|endpoint| found.contains_key(endpoint));
+        let mut roster = self.shared.roster();
+        roster.set_unready(changes.unready);
+        roster.keep_seen(|endpoint| found.contains_key(endpoint));
     }
 
-    /// Whoever answers at this endpoint is a worker, and a new one.
-    fn meet(&mut self, endpoint: EndpointId, failures: u32) {
-        let worker = self.shared.add(&endpoint);
+    /// Whoever answers at this endpoint is a worker, and a new one. `awaited`: with good hope.
+    fn meet(&mut self, endpoint: EndpointId, failures: u32, awaited: bool) {
+        let worker = self.shared.add(&endpoint, awaited);
         let life = worker::run(
             Arc::clone(&self.shared),
             worker,
@@ -151,7 +151,7 @@ impl Keeper {
         };
         tracing::debug!(pool = %self.shared.name, worker = worker.0, ?fate, failures,
             "worker's address is tried again");
-        self.meet(endpoint, failures);
+        self.meet(endpoint, failures, false);
     }
 }
 

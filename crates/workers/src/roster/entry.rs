@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use holdline_config::Eject;
@@ -84,6 +85,10 @@ pub(crate) struct Entry {
     pub(crate) detail: String,
     pub(crate) causes: Vec<Cause>,
     pub(crate) deadline: Option<Instant>,
+    /// Since when it drains.
+    pub(crate) leaving: Option<Instant>,
+    /// Until when it is expected to become ready soon.
+    pub(crate) awaited: Option<Instant>,
     pub(crate) ejected: Option<Instant>,
     pub(crate) connections: Option<Arc<Connections>>,
     pub(crate) occupants: BTreeMap<PlaceId, Occupant>,
@@ -105,6 +110,8 @@ impl Entry {
             detail: String::new(),
             causes: Vec::new(),
             deadline: None,
+            leaving: None,
+            awaited: None,
             ejected: None,
             connections: None,
             occupants: BTreeMap::new(),
@@ -169,6 +176,18 @@ impl Entry {
 
     pub(crate) fn draining(&self) -> bool {
         !self.causes.is_empty() && self.life == Life::Described
+    }
+
+    /// Whether its sessions may wait for a newcomer: it drains for less than `within`, and lives for
+    /// more than `hurry` as far as is known.
+    pub(crate) fn has_patience(&self, within: Duration, hurry: Duration, now: Instant) -> bool {
+        self.leaving.is_some_and(|since| now < since + within)
+            && self.deadline.is_none_or(|at| at > now + hurry)
+    }
+
+    /// Whether it is being connected to, with good hope.
+    pub(crate) fn is_near(&self, now: Instant) -> bool {
+        self.life == Life::Connecting && self.awaited.is_some_and(|until| now < until)
     }
 
     /// Why its sessions leave, for the engine.

@@ -31,7 +31,7 @@ impl World {
 
     fn ready(&mut self, port: u16, version: &str) -> WorkerId {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let id = self.roster.add(&address.into());
+        let id = self.roster.add(&address.into(), true, self.now);
         let about = About {
             version: version.into(),
             reads: vec![1],
@@ -109,6 +109,47 @@ fn a_draining_worker_is_no_target_and_its_sessions_stay_until_there_is_a_better_
     assert!(!world.roster.move_one(old, world.now), "told once");
     world.later(REMIND_AFTER);
     assert!(world.roster.move_one(old, world.now), "reminded");
+}
+
+#[test]
+fn sessions_wait_a_moment_for_a_worker_that_is_on_its_way() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.attach(1);
+    world.ready(2, "v1");
+    let coming = SocketAddr::from(([127, 0, 0, 1], 3)).into();
+    world.roster.add(&coming, true, world.now);
+    world.roster.drain(old, Cause::Health, None, world.now);
+    assert!(!world.roster.move_one(old, world.now));
+    world.later(NEWCOMER_WITHIN);
+    assert!(world.roster.move_one(old, world.now), "not for ever");
+}
+
+#[test]
+fn sessions_wait_for_who_is_not_ready_yet_and_not_for_who_failed_before() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.attach(1);
+    world.ready(2, "v1");
+    let failing = SocketAddr::from(([127, 0, 0, 1], 3)).into();
+    world.roster.add(&failing, false, world.now);
+    world.roster.drain(old, Cause::Health, None, world.now);
+    world.roster.set_unready(true);
+    assert!(!world.roster.move_one(old, world.now));
+    world.roster.set_unready(false);
+    assert!(world.roster.move_one(old, world.now));
+}
+
+#[test]
+fn sessions_of_a_worker_with_little_time_wait_for_nobody() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.attach(1);
+    world.ready(2, "v1");
+    world.roster.set_unready(true);
+    let left = Some(HURRY);
+    world.roster.drain(old, Cause::Message, left, world.now);
+    assert!(world.roster.move_one(old, world.now));
 }
 
 #[test]

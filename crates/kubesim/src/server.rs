@@ -1,0 +1,149 @@
+//! One connection: which request is answered by what.
+
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+
+use hyper::{
+    Method, Request, Response,
+    body::Incoming,
+    header::{ACCEPT, AUTHORIZATION},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::{
+    Kind, Verb,
+    answers::{self, Answer},
+    cluster::Shared,
+    watching,
+};
+
+/// Longest watch where the client names no time.
+const WATCH_MAX: Duration = Duration::from_secs(300);
+
+/// Serves until the client goes.
+pub(crate) async fn serve(tcp: TcpStream, shared: Arc<Shared>) {
+    let answering = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+    });
+    // A client that goes in mid-answer is no news.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(tcp), answering)
+        .await;
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) kind: Kind,
+    pub(crate) namespace: String,
+    name: Option<String>,
+    query: BTreeMap<String, String>,
+    /// Only metadata is wanted.
+    pub(crate) partial: bool,
+}
+
+impl Asked {
+    fn read<T>(request: &Request<T>) -> Option<Self> {
+        let path = request.uri().path().trim_matches('/');
+        let parts: Vec<_> = path.split('/').collect();
+        let (api_version, rest) = match parts.as_slice() {
+            ["api", version, rest @ ..] => ((*version).to_owned(), rest),
+            ["apis", group, version, rest @ ..] => (format!("{group}/{version}"), rest),
+            _ => return None,
+        };
+        let (namespace, plural, name) = match rest {
+            ["namespaces", namespace, plural] => (namespace, plural, None),
+            ["namespaces", namespace, plural, name] => (namespace, plural, Some(name)),
+            _ => return None,
+        };
+        let query = request.uri().query().unwrap_or_default().as_bytes();
+        let accept = request.headers().get(ACCEPT);
+        let accept = accept.and_then(|accept| accept.to_str().ok());
+        Some(Self {
+            kind: Kind::of(&api_version, plural)?,
+            namespace: (*namespace).to_owned(),
+            name: name.map(|name| (*name).to_owned()),
+            query: form_urlencoded::parse(query).into_owned().collect(),
+            partial: accept.is_some_and(|accept| accept.contains("PartialObjectMetadata")),
+        })
+    }
+
+    fn verb(&self) -> Verb {
+        match (&self.name, self.parameter("watch")) {
+            (Some(_), _) => Verb::Get,
+            (None, "true" | "1") => Verb::Watch,
+            (None, _) => Verb::List,
+        }
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> &str {
+        self.query.get(name).map_or("", String::as_str)
+    }
+
+    pub(crate) fn time(&self) -> Duration {
+        let seconds = self.parameter("timeoutSeconds").parse();
+        seconds
+            .map_or(WATCH_MAX, Duration::from_secs)
+            .min(WATCH_MAX)
+    }
+}
+
+async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Answer> {
+    let delay = shared.world().faults.delay;
+    tokio::time::sleep(delay).await;
+    let asked = Asked::read(request).filter(|_| request.method() == Method::GET);
+    let Some(asked) = asked else {
+        return answers::status(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        );
+    };
+    let verb = asked.verb();
+    if let Some(refusal) = refusal(shared, request, &asked, verb) {
+        shared.change(|world| world.refused += 1);
+        return refusal;
+    }
+    match (verb, &asked.name) {
+        (Verb::Watch, _) => watching::watch(shared, asked),
+        (_, Some(name)) => answers::one(&shared.world().store, &asked, name),
+        (_, None) => {
+            let answer = answers::all(&shared.world().store, &asked);
+            shared.change(|world| world.lists.push(asked.kind));
+            answer
+        }
+    }
+}
+
+fn refusal<T>(
+    shared: &Shared,
+    request: &Request<T>,
+    asked: &Asked,
+    verb: Verb,
+) -> Option<Response<Answer>> {
+    let world = shared.world();
+    if let Some(token) = &world.faults.token {
+        let shown = request.headers().get(AUTHORIZATION);
+        let shown = shown.and_then(|shown| shown.to_str().ok());
+        if shown.and_then(|shown| shown.strip_prefix("Bearer ")) != Some(token) {
+            return Some(answers::status(401, "Unauthorized", "Unauthorized"));
+        }
+    }
+    let denied = world.faults.denied.contains(&(verb, asked.kind));
+    denied.then(|| {
+        let (plural, group) = (asked.kind.plural(), asked.kind.group());
+        let full = match group {
+            "" => plural.to_owned(),
+            group => format!("{plural}.{group}"),
+        };
+        let message = format!(
+            "{full} is forbidden: User \"system:serviceaccount:{0}:edge\" cannot {verb} resource \
+             \"{plural}\" in API group \"{group}\" in the namespace \"{0}\"",
+            asked.namespace
+        );
+        answers::status(403, "Forbidden", &message)
+    })
+}

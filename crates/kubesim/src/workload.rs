@@ -1,0 +1,173 @@
+//! A Deployment behind a Service, as its controllers would write it down.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use serde_json::{Value, json};
+
+use crate::{Cluster, Kind};
+
+/// When everything was made; nobody here lives by the calendar.
+const CREATED: &str = "2026-11-20T08:00:00Z";
+const DEPLOYMENT_UID: &str = "0d2c8a51-7c0e-4b0e-9a53-1f6d1c2b3a40";
+
+/// Pods of one Deployment, selected by one Service. The slices are grouped as the controller does
+/// it: endpoints whose ports differ stand in different slices.
+#[derive(Debug)]
+pub struct Workload {
+    cluster: Cluster,
+    namespace: String,
+    service: String,
+    revision: u64,
+    version: String,
+    pods: BTreeMap<String, PodState>,
+}
+
+#[derive(Debug)]
+struct PodState {
+    address: SocketAddr,
+    uid: String,
+    ready: bool,
+    terminating: bool,
+}
+
+impl Workload {
+    /// A Service without pods.
+    #[must_use]
+    pub fn new(cluster: &Cluster, namespace: &str, service: &str) -> Self {
+        let workload = Self {
+            cluster: cluster.clone(),
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            revision: 0,
+            version: String::new(),
+            pods: BTreeMap::new(),
+        };
+        let mut object = workload.object(Kind::Service, service, "service");
+        object["spec"] = json!({
+            "clusterIP": "None",
+            "selector": {"app": service},
+            "ports": [{"name": "grpc", "port": 50051, "targetPort": "grpc", "protocol": "TCP"}],
+        });
+        workload.cluster.apply(object);
+        workload
+    }
+
+    /// A rollout begins: a ReplicaSet with the next revision. Pods that are added from now on are
+    /// of it.
+    pub fn roll(&mut self, version: &str) {
+        self.revision += 1;
+        version.clone_into(&mut self.version);
+        let name = self.set();
+        let mut object = self.object(Kind::ReplicaSet, &name, &name);
+        let metadata = &mut object["metadata"];
+        metadata["annotations"] =
+            json!({"deployment.kubernetes.io/revision": self.revision.to_string()});
+        metadata["ownerReferences"] = owner("Deployment", &self.service, DEPLOYMENT_UID);
+        self.cluster.apply(object);
+    }
+
+    /// A pod is there and has its address, and is not ready yet.
+    pub fn add(&mut self, name: &str, address: SocketAddr) {
+        let pod = PodState {
+            address,
+            uid: format!("uid-{name}"),
+            ready: false,
+            terminating: false,
+        };
+        let mut object = self.object(Kind::Pod, name, &pod.uid);
+        let set = self.set();
+        object["metadata"]["ownerReferences"] = owner("ReplicaSet", &set, &set);
+        object["metadata"]["labels"]["app.kubernetes.io/version"] = json!(self.version);
+        self.cluster.apply(object);
+        self.pods.insert(name.to_owned(), pod);
+        self.publish(address.port());
+    }
+
+    /// A pod's readiness probe succeeded.
+    pub fn ready(&mut self, name: &str) {
+        self.change(name, |pod| pod.ready = true);
+    }
+
+    /// A pod is being deleted; it serves still.
+    pub fn terminating(&mut self, name: &str) {
+        self.change(name, |pod| pod.terminating = true);
+    }
+
+    /// A pod is gone.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(pod) = self.pods.remove(name) {
+            self.publish(pod.address.port());
+            self.cluster.delete(Kind::Pod, &self.namespace, name);
+        }
+    }
+
+    fn set(&self) -> String {
+        format!("{}-{}", self.service, self.revision)
+    }
+
+    fn change(&mut self, name: &str, what: impl FnOnce(&mut PodState)) {
+        if let Some(pod) = self.pods.get_mut(name) {
+            what(pod);
+            let port = pod.address.port();
+            self.publish(port);
+        }
+    }
+
+    /// Writes the slice of all endpoints with this port.
+    fn publish(&self, port: u16) {
+        let here = |(_, pod): &(&String, &PodState)| pod.address.port() == port;
+        let endpoints: Vec<_> = self.pods.iter().filter(here).map(endpoint).collect();
+        let name = format!("{}-{port}", self.service);
+        if endpoints.is_empty() {
+            let kind = Kind::EndpointSlice;
+            return self.cluster.delete(kind, &self.namespace, &name);
+        }
+        let mut object = self.object(Kind::EndpointSlice, &name, &name);
+        object["metadata"]["labels"]["kubernetes.io/service-name"] = json!(self.service);
+        object["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] =
+            json!("endpointslice-controller.k8s.io");
+        object["addressType"] = json!("IPv4");
+        object["ports"] = json!([{"name": "grpc", "port": port, "protocol": "TCP"}]);
+        object["endpoints"] = json!(endpoints);
+        self.cluster.apply(object);
+    }
+
+    fn object(&self, kind: Kind, name: &str, uid: &str) -> Value {
+        json!({
+            "apiVersion": kind.api_version(),
+            "kind": kind.as_str(),
+            "metadata": {
+                "name": name,
+                "namespace": self.namespace,
+                "uid": uid,
+                "creationTimestamp": CREATED,
+                "labels": {"app": self.service},
+            },
+        })
+    }
+}
+
+fn endpoint((name, pod): (&String, &PodState)) -> Value {
+    json!({
+        "addresses": [pod.address.ip().to_string()],
+        "conditions": {
+            "ready": pod.ready && !pod.terminating,
+            "serving": pod.ready,
+            "terminating": pod.terminating,
+        },
+        "nodeName": "node-1",
+        "zone": "zone-a",
+        "targetRef": {"kind": "Pod", "name": name, "uid": pod.uid},
+    })
+}
+
+fn owner(kind: &str, name: &str, uid: &str) -> Value {
+    json!([{
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": true,
+        "blockOwnerDeletion": true,
+    }])
+}
