@@ -28,7 +28,7 @@ impl Step<'_> {
             self.state.link.audio_from = None;
             self.state.link.settled_at = None;
         }
-        let lead_in = end.saturating_sub(LEAD_IN_BYTES);
+        let lead_in = self.lead_in();
         let wanted = self.wanted_from().map_or(lead_in, |from| from.min(lead_in));
         let most = millis(self.settings.model.audio_kept).saturating_mul(BYTES_PER_MS);
         let before = self.state.kept.start();
@@ -37,6 +37,19 @@ impl Step<'_> {
         if lost > 0 && !ready {
             self.state.link.unheard_ms += lost / BYTES_PER_MS;
         }
+    }
+
+    /// Where the audio begins that is needed even if nobody was noticed to speak. A model that owes
+    /// an answer and says nothing may have stopped to hear when it last said anything.
+    fn lead_in(&self) -> u64 {
+        let turn = &self.state.turn;
+        let due = turn.active.is_some() || turn.asked || turn.answering;
+        let silent_ms = match due {
+            true => self.now.ms_since(self.state.clock.model_at),
+            false => 0,
+        };
+        let bytes = LEAD_IN_BYTES.saturating_add(silent_ms.saturating_mul(BYTES_PER_MS));
+        self.state.kept.end().saturating_sub(bytes)
     }
 
     /// Where the audio begins that may be needed once more.
@@ -89,7 +102,7 @@ impl Step<'_> {
     /// Where a session begins to hear that takes the present one's place now.
     pub(super) fn unheard_from(&self) -> u64 {
         let turn = &self.state.turn;
-        let lead_in = self.state.kept.end().saturating_sub(LEAD_IN_BYTES);
+        let lead_in = self.lead_in();
         let speaking = turn.utterances.iter().filter(|it| it.to.is_none());
         let from = speaking.map(|it| it.from).chain(self.state.link.audio_from);
         from.fold(lead_in, u64::min).max(turn.taken_in)

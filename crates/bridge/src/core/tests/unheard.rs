@@ -87,6 +87,22 @@ fn a_session_that_dies_young_has_not_heard_either() {
 }
 
 #[test]
+fn a_session_that_fell_silent_may_have_heard_nothing_since() {
+    let mut world = World::greeted();
+    talk(&mut world, 5_000, 6_000);
+    world.model(6_000, &created("R2"));
+    world.model(6_500, &delta("R2", "A2", 200));
+    talk(&mut world, 6_000, 14_500);
+    world.put(14_500, &Input::Fired(Timer::Reply));
+    assert!(world.opened());
+    assert_eq!(
+        appended_ms(&world),
+        9_000,
+        "since its last sound, and a second before"
+    );
+}
+
+#[test]
 fn a_sentence_that_is_cut_is_heard_from_its_beginning() {
     let mut world = World::greeted();
     talk(&mut world, 0, 6_000);
@@ -174,8 +190,8 @@ fn what_cannot_be_kept_is_counted_and_asked_for_again() {
         Note::ModelReady { unheard_ms, .. } => Some(*unheard_ms),
         _ => None,
     });
-    // A second before the loss, and five since.
-    assert_eq!(lost.unwrap() as usize, 6_000 - kept);
+    // Two seconds before the loss, since an answer was due and did not come, and five after it.
+    assert_eq!(lost.unwrap() as usize, 7_000 - kept);
 }
 
 #[test]
