@@ -187,7 +187,7 @@ impl Conversation {
 
 /// Nothing is doubled or out of order, and what is lost was sent when there was no stream, or so
 /// shortly before that it was under way when the connection broke.
-fn assert_lost_only_while_away(record: &CallRecord, account: &Account) {
+pub(crate) fn assert_lost_only_while_away(record: &CallRecord, account: &Account) {
     let gone = record.streams[0].ended.min(record.streams[1].opened);
     let (from, until) = (gone - SLACK, record.streams[1].opened + SLACK);
     for way in [&account.to_model, &account.to_caller] {
@@ -228,7 +228,7 @@ listeners:
 }
 
 /// Asks as Twilio does, and takes from the TwiML where the stream is to go.
-async fn stream_url(address: SocketAddr, call_sid: &str) -> String {
+pub(crate) async fn stream_url(address: SocketAddr, call_sid: &str) -> String {
     let twiml = ask_webhook(address, call_sid).await;
     let (_, url) = twiml
         .split_once("<Stream url=\"wss://voice.example.com/")
@@ -237,7 +237,7 @@ async fn stream_url(address: SocketAddr, call_sid: &str) -> String {
     format!("ws://{address}/{path}")
 }
 
-async fn ask_webhook(address: SocketAddr, call_sid: &str) -> String {
+pub(crate) async fn ask_webhook(address: SocketAddr, call_sid: &str) -> String {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let request = Request::post(format!("http://{address}/twilio/voice"))
         .header("content-type", "application/x-www-form-urlencoded")
