@@ -96,7 +96,7 @@ impl Kept {
         let mut rest = &audio[..];
         while !rest.is_empty() {
             let number = self.index.end / PIECE as u64;
-            if self.index.end % PIECE as u64 == 0 {
+            if self.index.end.is_multiple_of(PIECE as u64) {
                 self.pieces.push_back(Vec::with_capacity(PIECE));
             }
             let Some(piece) = self.pieces.back_mut() else {
