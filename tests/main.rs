@@ -11,6 +11,7 @@ mod edge_pause;
 mod exchange;
 mod grpc;
 mod hold;
+mod kubernetes;
 mod long_call;
 mod metrics;
 mod model_leg;

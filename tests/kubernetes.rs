@@ -1,0 +1,170 @@
+//! Workers found by the EndpointSlices of a Service, under live calls that are judged frame by
+//! frame. The API server is a stand-in that does what real ones do, bad days included.
+
+use std::time::Duration;
+
+use holdline_kubesim::{GoneAs, Kind, Recording, Verb};
+
+mod ground;
+mod rolling;
+
+use ground::{Ground, Shape};
+
+/// Calls under which an API server has its bad days.
+const CALLS: u32 = 4;
+/// A recorded roll-out of a dual-stack Service.
+const RECORDING: &str = include_str!("../crates/kubesim/recordings/dual-stack.jsonl");
+
+#[tokio::test]
+async fn a_lost_history_and_cut_watches_hurt_no_call() {
+    let mut ground = Ground::with_workers(Shape::default()).await;
+    let calls = ground.dial(CALLS).await;
+    ground.is_followed("first").await;
+
+    // A cut watch goes on from where it was.
+    let lists = ground.cluster.lists(Kind::EndpointSlice);
+    ground.cluster.bookmark(Kind::EndpointSlice);
+    ground.cluster.cut();
+    ground.is_followed("cut").await;
+    assert_eq!(ground.cluster.lists(Kind::EndpointSlice), lists);
+
+    for gone in [GoneAs::Event, GoneAs::Status] {
+        let lists = ground.cluster.lists(Kind::EndpointSlice);
+        ground.cluster.forget(gone);
+        ground
+            .is_followed(&format!("{gone:?}").to_lowercase())
+            .await;
+        assert_eq!(
+            ground.cluster.lists(Kind::EndpointSlice),
+            lists + 1,
+            "{gone:?}"
+        );
+    }
+
+    // A slice that cannot be read hides no other; what is no event is heard out.
+    ground.put_malformed_slice();
+    ground.edge.told("EndpointSlice cannot be used").await;
+    ground.is_followed("malformed").await;
+    ground
+        .cluster
+        .say(Kind::EndpointSlice, "{\"type\":\"ADDED\",\"object\":7}");
+    ground.is_followed("nonsense").await;
+
+    ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
+#[tokio::test]
+async fn workers_that_are_known_stay_while_the_api_server_is_away() {
+    let mut ground = Ground::with_workers(Shape::default()).await;
+    let mut calls = ground.dial(CALLS).await;
+
+    ground.cluster.go_away();
+    let told = ground
+        .edge
+        .told("workers cannot be looked for; those that are known stay")
+        .await;
+    assert_eq!(told["level"], "WARN", "{told}");
+    assert_eq!(ground.failing().await, 1.0);
+    ground.failures(3.0).await;
+    calls.join(ground.dial_from(CALLS + 1, 1).await);
+    ground.cluster.come_back().await.unwrap();
+    ground.edge.told("API server is followed again").await;
+    ground.is_followed("returned").await;
+    assert_eq!(ground.failing().await, 0.0);
+    assert_eq!(
+        ground.count("workers cannot be looked for; those that are known stay"),
+        1
+    );
+
+    // A connection that went dead without a word is found out.
+    ground.cluster.until_watched(Kind::EndpointSlice, 1).await;
+    ground.cluster.silence();
+    ground.is_followed("silent").await;
+
+    ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
+#[tokio::test]
+async fn what_is_denied_is_named_and_taken_up_when_it_is_allowed() {
+    let mut ground = Ground::with_workers(Shape {
+        denied: vec![(Verb::List, Kind::Pod), (Verb::Get, Kind::Service)],
+        token: Some("first-token"),
+    })
+    .await;
+    let calls = ground.dial(CALLS).await;
+
+    // Rights that are a mere help.
+    let told = ground
+        .edge
+        .told("not readable: the order of versions is learnt from what workers do")
+        .await;
+    assert_eq!(told["level"], "INFO", "{told}");
+    assert!(
+        told["why"].as_str().unwrap().contains("get services"),
+        "{told}"
+    );
+
+    // A token that is worth nothing any more, and its successor in the same file.
+    ground.cluster.require_token("second-token");
+    ground
+        .told_why("does not accept this edge's credentials")
+        .await;
+    ground.put_token("second-token");
+    ground.is_followed("renewed").await;
+
+    ground.cluster.deny(Verb::Watch, Kind::EndpointSlice);
+    let told = ground
+        .told_why("does not allow this edge to watch endpointslices")
+        .await;
+    assert_eq!(told["level"], "ERROR", "{told}");
+    let rule =
+        "{apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list, watch]}";
+    assert!(told["why"].as_str().unwrap().contains(rule), "{told}");
+    ground.cluster.allow(Verb::Watch, Kind::EndpointSlice);
+    ground.is_followed("allowed").await;
+
+    let said = ground.edge.said();
+    assert!(!said.contains("first-token") && !said.contains("second-token"));
+    ground.judge(calls).await;
+}
+
+#[tokio::test]
+async fn a_recorded_roll_out_of_a_dual_stack_service_moves_each_call_once() {
+    let mut ground = Ground::empty(Shape::default()).await;
+    let (old, new) = (ground.launch("v1").await, ground.launch("v2").await);
+    let (old_port, new_port) = (ground.port(&old), ground.port(&new));
+    let values = [
+        ("OLD_PORT", old_port.as_str()),
+        ("NEW_PORT", new_port.as_str()),
+    ];
+    // It stops where the first pods serve, and goes on under calls.
+    let (before, after) = RECORDING.split_once("\n\n").unwrap();
+    let before = Recording::read(before, &values).unwrap();
+    let after = Recording::read(after, &values).unwrap();
+    before.play(&ground.cluster).await;
+    ground.until_ready(1).await;
+    let workers = ground.workers().await;
+    assert_eq!(workers.len(), 1, "one pod, two families: {workers:?}");
+    assert_eq!(workers[0]["pod"]["zone"], "eu-central-1a", "{workers:?}");
+    let calls = ground.dial(CALLS).await;
+
+    tokio::join!(after.play(&ground.cluster), async {
+        // As a preStop hook of some seconds does it: the old worker serves on until it is told.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        ground.terminate(&old);
+    });
+    ground.ended(old).await;
+    let newest = |row: &serde_json::Value| row["version"] == "v2" && row["pod"]["revision"] == 2;
+    ground
+        .until("the new worker alone", |rows| {
+            rows.iter()
+                .filter(|row| row["state"] == "ready")
+                .all(newest)
+                && rows.iter().all(|row| row["version"] != "v1")
+        })
+        .await;
+    assert_eq!(ground.judge(calls).await, [1; CALLS as usize]);
+    ground.edge.end().await;
+}

@@ -1,0 +1,148 @@
+//! Rolling deploys of six workers under sixty calls, with the events of the API server in the order
+//! in which they mostly come, and in the worst ones.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::ground::{Ground, Shape, timed};
+
+const WORKERS: usize = 6;
+const CALLS: u32 = 60;
+/// Pods that are replaced at a time: `maxSurge: 2, maxUnavailable: 0`.
+const AT_A_TIME: usize = 2;
+/// A deploy may take so much longer with calls than without: what is asked of Holdline.
+const LONGER_AT_MOST: Duration = Duration::from_secs(2);
+/// How far two events are apart that belong together.
+const APART: Duration = Duration::from_secs(1);
+/// All old workers are gone for so long before a new one is ready.
+const NOBODY_FOR: Duration = Duration::from_secs(5);
+
+/// Sixty calls are enough at a time: what is measured here is the edge, not the machine.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// The order in which an old pod's end is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Order {
+    /// `terminating`, and at once SIGTERM.
+    Usual,
+    /// SIGTERM, and only later `terminating`.
+    SignalFirst,
+    /// `terminating` long before SIGTERM, as with a preStop hook that sleeps.
+    NoticeFirst,
+    /// The endpoint is gone at once, without `terminating`.
+    GoneAtOnce,
+}
+
+/// Replaces all pods, and waits for the end of the old ones.
+async fn deploy(ground: &mut Ground, version: &str, order: Order) {
+    let old = ground.pods();
+    ground.workload.roll(version);
+    for leaving in old.chunks(AT_A_TIME) {
+        ground.scale_up(version, leaving.len()).await;
+        // The controller does not ask whether anybody has seen the new ones yet.
+        for pod in leaving {
+            match order {
+                Order::Usual => ground.workload.terminating(pod),
+                Order::SignalFirst | Order::GoneAtOnce => {}
+                Order::NoticeFirst => ground.workload.terminating(pod),
+            }
+        }
+        if order == Order::NoticeFirst {
+            tokio::time::sleep(3 * APART).await;
+        }
+        for pod in leaving {
+            if order == Order::GoneAtOnce {
+                ground.workload.remove(pod);
+            }
+            ground.terminate(pod);
+        }
+        if order == Order::SignalFirst {
+            tokio::time::sleep(APART).await;
+            for pod in leaving {
+                ground.workload.terminating(pod);
+            }
+        }
+        for pod in leaving {
+            ground.ended(pod.clone()).await;
+            ground.workload.remove(pod);
+        }
+    }
+}
+
+/// A deploy without calls, then one with them.
+async fn deploys_in(order: Order) {
+    let _alone = ALONE.lock().await;
+    let mut ground = Ground::empty(Shape::default()).await;
+    ground.workload.roll("v1");
+    ground.scale_up("v1", WORKERS).await;
+    ground.until_ready(WORKERS).await;
+    let without = timed(deploy(&mut ground, "v2", order)).await;
+    ground.until_ready(WORKERS).await;
+
+    let mut calls = ground.dial(CALLS).await;
+    let with = timed(deploy(&mut ground, "v3", order)).await;
+    ground.go_on(&mut calls, 50).await;
+    let workers = ground.workers().await;
+    let on_the_new = |row: &&serde_json::Value| row["version"] == "v3";
+    let sessions = workers.iter().filter(on_the_new);
+    let sessions: u64 = sessions.filter_map(|row| row["sessions"].as_u64()).sum();
+    assert_eq!(sessions, u64::from(CALLS), "{workers:?}");
+
+    let moves = ground.judge(calls).await;
+    assert_eq!(moves.iter().max(), Some(&1), "{moves:?}");
+    assert!(
+        with <= without + LONGER_AT_MOST,
+        "{with:?} with calls, {without:?} without"
+    );
+    ground.edge.end().await;
+}
+
+#[tokio::test]
+async fn in_the_usual_order() {
+    deploys_in(Order::Usual).await;
+}
+
+#[tokio::test]
+async fn with_the_signal_before_the_notice() {
+    deploys_in(Order::SignalFirst).await;
+}
+
+#[tokio::test]
+async fn with_the_notice_long_before_the_signal() {
+    deploys_in(Order::NoticeFirst).await;
+}
+
+#[tokio::test]
+async fn with_endpoints_that_are_gone_at_once() {
+    deploys_in(Order::GoneAtOnce).await;
+}
+
+/// As with the strategy `Recreate` and a grace that is far too short.
+#[tokio::test]
+async fn with_nobody_there_for_five_seconds() {
+    let _alone = ALONE.lock().await;
+    let mut ground = Ground::empty(Shape::default()).await;
+    ground.grace = "1s";
+    ground.workload.roll("v1");
+    ground.scale_up("v1", WORKERS).await;
+    ground.until_ready(WORKERS).await;
+    let mut calls = ground.dial(CALLS).await;
+
+    for pod in ground.pods() {
+        ground.workload.terminating(&pod);
+        ground.terminate(&pod);
+    }
+    for pod in ground.pods() {
+        ground.ended(pod.clone()).await;
+        ground.workload.remove(&pod);
+    }
+    tokio::time::sleep(NOBODY_FOR).await;
+    ground.workload.roll("v2");
+    ground.scale_up("v2", WORKERS).await;
+    ground.until_ready(WORKERS).await;
+    ground.go_on(&mut calls, 50).await;
+    let moves = ground.judge(calls).await;
+    assert!(moves.iter().all(|moves| *moves <= 2), "{moves:?}");
+    ground.edge.end().await;
+}
