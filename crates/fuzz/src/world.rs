@@ -197,7 +197,12 @@ impl World {
             _ => {
                 let (frames, bytes) = (u64::from(what >> 6) + 1, u64::from(input.short()));
                 if let Some(leg) = leg.filter(|leg| self.legs[leg] != Leg::Connecting) {
-                    self.tell(Event::LegWritten { leg, frames, bytes });
+                    self.tell(Event::LegWritten {
+                        leg,
+                        frames,
+                        bytes,
+                        sound: 0,
+                    });
                 }
             }
         }

@@ -96,25 +96,22 @@ struct Recovery {
     /// Workers that failed it since it last made progress, with their versions; at most
     /// `poison_limit`.
     failed: Vec<(WorkerId, String)>,
-    /// The position at the last loss that may have been this session's own doing.
-    loss_at: Option<Seq>,
-    /// Further losses at the same position.
+    /// The last input that a worker held when it was lost and this session may have been the cause:
+    /// up to here inputs go out one at a time, so that the next loss tells which one it was.
+    doubt_through: Seq,
+    /// Losses since the last progress at an input that was in doubt already.
     strikes: u32,
-    /// The last input that a worker held when a strike was counted: until it is committed, any of
-    /// them may have been the cause.
-    suspect_through: Seq,
 }
 
 impl Recovery {
-    /// Whether the session, at this position, may make its workers fail.
-    fn is_suspect(&self, committed: Seq) -> bool {
-        self.suspect_through(committed).is_some()
+    /// Whether the next input was in the hands of a worker that was lost.
+    fn in_doubt(&self, committed: Seq) -> bool {
+        committed < self.doubt_through
     }
 
-    /// The last input that may make its workers fail, where there is one.
+    /// The input that may make the session's workers fail, where there is one.
     fn suspect_through(&self, committed: Seq) -> Option<Seq> {
-        let suspect = self.strikes > 0 || committed < self.suspect_through;
-        suspect.then(|| self.suspect_through.max(committed.next()))
+        (self.strikes > 0).then(|| committed.next())
     }
 }
 
@@ -141,9 +138,8 @@ impl Session {
                 failures: 0,
                 avoid: None,
                 failed: Vec::new(),
-                loss_at: None,
+                doubt_through: Seq::default(),
                 strikes: 0,
-                suspect_through: Seq::default(),
             },
             state_warned: false,
             account: Account::default(),

@@ -175,9 +175,11 @@ pub(crate) struct Model {
     commits: u64,
     media_dropped: u64,
     media_lost: u64,
+    /// The position at the last loss that may have been the session's doing.
     loss_at: Option<u64>,
+    /// Up to here inputs were outstanding at such a loss.
+    doubted: u64,
     strikes: u32,
-    suspect_through: u64,
     /// Workers that failed the session since its last progress.
     failed: Vec<WorkerId>,
     /// The worker of the attachment in force.
@@ -222,8 +224,8 @@ impl Model {
             media_dropped: 0,
             media_lost: 0,
             loss_at: None,
+            doubted: 0,
             strikes: 0,
-            suspect_through: 0,
             failed: Vec::new(),
             worker: None,
             attached: false,
@@ -431,13 +433,12 @@ impl Model {
 
     /// Whether the session may be what makes its workers fail.
     fn is_suspect(&self) -> bool {
-        self.suspect_through().is_some()
+        self.strikes > 0
     }
 
     /// Up to which input the session may make its workers fail.
     fn suspect_through(&self) -> Option<u64> {
-        let next = self.committed + 1;
-        (self.strikes > 0 || self.suspect_through >= next).then(|| next.max(self.suspect_through))
+        self.is_suspect().then_some(self.committed + 1)
     }
 
     /// The attachment that is being prepared.

@@ -18,12 +18,8 @@ use crate::{Row, Settings, settings::faulty_worker, trial::Trial, verdict::was_d
 const USUAL: u32 = 1;
 /// The key that kills.
 const KEY: char = '*';
-/// `session.poison_limit`, as shipped.
+/// `session.poison_limit`, as shipped: the most workers that may die of a call.
 const LIMIT: u32 = 3;
-/// The most workers that may die of a call. The first of them die at the beginning of what they had
-/// not committed; then the call is fed one input at a time, gets on, and only from the poisonous
-/// input on do its strikes add up to the limit.
-const MOST_DEATHS: u32 = 2 * LIMIT - 1;
 /// How often the workers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Longest wait for the end of a poisonous call.
@@ -61,8 +57,8 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
     row.note(format!("workers that died of each: {deaths:?}"));
     row.expect(all_ended, || "a poisonous call was not ended".to_owned());
     row.expect(
-        deaths.iter().all(|dead| (1..=MOST_DEATHS).contains(dead)),
-        || format!("{deaths:?} workers died of a call, and at most {MOST_DEATHS} may"),
+        deaths.iter().all(|dead| (1..=LIMIT).contains(dead)),
+        || format!("{deaths:?} workers died of a call, and at most {LIMIT} may"),
     );
     Ok(vec![row])
 }

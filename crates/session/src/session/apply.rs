@@ -147,7 +147,6 @@ impl Session {
         let Some(at) = self.link.attachment_mut() else {
             return;
         };
-        let was_suspect = self.recovery.is_suspect(self.log.committed());
         let removed = self.log.commit(commit.through, at.epoch);
         at.applied += 1;
         at.settle(commit.through);
@@ -165,10 +164,8 @@ impl Session {
             (true, false) => at.waiting_since,
         };
         if removed.inputs > 0 {
-            self.recovery.loss_at = None;
-            self.recovery.strikes = 0;
             self.recovery.failed.clear();
-            if was_suspect && !self.recovery.is_suspect(self.log.committed()) {
+            if std::mem::take(&mut self.recovery.strikes) > 0 {
                 let epoch = at.epoch;
                 out.push(Output::Report(Report::Cleared { epoch }));
             }

@@ -356,7 +356,9 @@ impl Session {
 
     /// Whether a loss ends the session: its workers failed too often at the same input. A loss
     /// counts only where the session may have caused it: something was outstanding, or the worker
-    /// had only just been handed the state.
+    /// had only just been handed the state. It is a strike where the next input was outstanding at
+    /// an earlier loss too: a batch that took a worker with it is looked through one by one, and
+    /// the input in it that is to blame is known at its second victim.
     fn count_loss(&mut self, now: Time, at: &Attachment, out: &mut Vec<Output>) -> bool {
         let position = self.log.committed();
         let just_attached =
@@ -365,15 +367,13 @@ impl Session {
             return false;
         }
         self.recovery.failed.push((at.worker, at.version.clone()));
-        if self.recovery.loss_at == Some(position) {
+        if self.recovery.in_doubt(position) {
             self.recovery.strikes += 1;
-            self.recovery.suspect_through = self.recovery.suspect_through.max(at.delivered);
             let strikes = self.recovery.strikes;
             out.push(Output::Report(Report::Strike { strikes }));
-        } else {
-            self.recovery.loss_at = Some(position);
-            self.recovery.strikes = 0;
         }
+        let held = at.delivered.max(position.next());
+        self.recovery.doubt_through = self.recovery.doubt_through.max(held);
         self.recovery.strikes + 1 >= self.limits.poison_limit
     }
 

@@ -237,7 +237,7 @@ impl Session {
         let Some(at) = self.link.attachment_mut() else {
             return;
         };
-        let window = if self.recovery.is_suspect(self.log.committed()) {
+        let window = if self.recovery.in_doubt(self.log.committed()) {
             1
         } else {
             self.limits.window_inputs as usize

@@ -40,7 +40,7 @@ fn a_caller_who_came_back_is_told_of_where_the_inputs_say_so() {
     });
     let (epoch, attach) = next(&mut rig, epoch);
     assert_eq!(told(&attach), ["caller#1 Open", "model#1 Open"]);
-    rig.commit(epoch, 4);
+    rig.commit_each(epoch, 4);
     let (epoch, attach) = next(&mut rig, epoch);
     assert_eq!(told(&attach), ["caller#1 Awaited", "model#1 Open"]);
     rig.commit(epoch, 5);

@@ -19,22 +19,22 @@ fn again(rig: &mut Rig, epoch: &mut Epoch) -> Vec<u64> {
 }
 
 #[test]
-fn a_second_loss_at_the_same_input_is_a_strike_and_inputs_come_one_at_a_time() {
+fn after_a_loss_inputs_come_one_at_a_time_and_a_second_loss_at_one_of_them_is_a_strike() {
     let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
     for word in ["a", "b", "c"] {
         rig.control(word);
     }
     assert_eq!(
         again(&mut rig, &mut epoch),
-        [2, 3, 4],
-        "the first loss is no strike"
+        [2],
+        "any of the three may have been the cause"
     );
     assert_eq!(rig.view().strikes, 0);
     rig.lose(epoch);
     let outs = rig.take();
     assert!(outs.says(&Report::Strike { strikes: 1 }));
     let seek = &outs.seeks()[0];
-    assert_eq!(seek.suspect, Some(Seq(4)), "kept apart from other suspects");
+    assert_eq!(seek.suspect, Some(Seq(2)), "kept apart from other suspects");
     epoch = seek.epoch;
     rig.offer(epoch);
     rig.said(epoch, holdline_session::FromWorker::Accept);
@@ -42,28 +42,26 @@ fn a_second_loss_at_the_same_input_is_a_strike_and_inputs_come_one_at_a_time() {
 }
 
 #[test]
-fn progress_clears_the_strikes_but_care_is_taken_until_the_suspect_inputs_are_behind() {
+fn progress_clears_the_strikes_but_care_is_taken_until_the_inputs_in_doubt_are_behind() {
     let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
     for word in ["a", "b", "c"] {
         rig.control(word);
     }
     again(&mut rig, &mut epoch);
     assert_eq!(again(&mut rig, &mut epoch), [2]);
+    assert_eq!(rig.view().strikes, 1);
     rig.commit(epoch, 2);
     assert_eq!(rig.view().strikes, 0);
     rig.control("d");
     rig.control("e");
-    assert_eq!(
-        rig.take().seqs(epoch),
-        [3],
-        "any of the three may have been the cause"
-    );
+    let outs = rig.take();
+    assert!(outs.says(&Report::Cleared { epoch }), "and that is said");
+    assert_eq!(outs.seqs(epoch), [3], "the others are still in doubt");
     rig.commit(epoch, 3);
     assert_eq!(rig.take().seqs(epoch), [4]);
     rig.commit(epoch, 4);
     let outs = rig.take();
-    assert_eq!(outs.seqs(epoch), [5, 6], "the suspects are behind");
-    assert!(outs.says(&Report::Cleared { epoch }), "and that is said");
+    assert_eq!(outs.seqs(epoch), [5, 6], "no input is in doubt any more");
 }
 
 #[test]
@@ -110,7 +108,7 @@ fn a_poison_input_deep_in_a_batch_is_found_without_killing_a_worker_for_each_inp
             rig.commit(epoch, *outs.last().unwrap());
         }
     }
-    assert!(deaths <= 5, "{deaths} workers died");
+    assert_eq!(deaths, 3, "as many as poison_limit allows");
     assert_eq!(rig.view().committed.0, poison - 1);
     assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
 }
@@ -161,12 +159,25 @@ fn a_loop_of_kills_never_poisons_a_call_that_is_idle() {
 
 #[test]
 fn a_loop_of_kills_never_poisons_a_call_that_progresses() {
-    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 2);
+    let (mut rig, mut epoch) = Rig::running(|_| {});
     for turn in 0..20 {
         rig.control("more");
         rig.control("and more");
         rig.commit(epoch, turn + 2);
         again(&mut rig, &mut epoch);
+    }
+    assert_eq!(rig.view().ending, None);
+}
+
+#[test]
+fn a_slow_call_that_goes_on_a_little_between_kills_is_no_poison() {
+    let (mut rig, mut epoch) = Rig::running(|_| {});
+    for word in 0..50 {
+        rig.control(&word.to_string());
+    }
+    for through in 2..40 {
+        again(&mut rig, &mut epoch);
+        rig.commit(epoch, through);
     }
     assert_eq!((rig.view().ending, rig.view().strikes), (None, 0));
 }

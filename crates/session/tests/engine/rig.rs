@@ -161,6 +161,13 @@ impl Rig {
         self.commit_with(epoch, through, vec![]);
     }
 
+    /// One commit for each input, as they come after a loss.
+    pub(crate) fn commit_each(&mut self, epoch: Epoch, through: u64) {
+        for seq in self.view().committed.0 + 1..=through {
+            self.commit(epoch, seq);
+        }
+    }
+
     pub(crate) fn commit_with(&mut self, epoch: Epoch, through: u64, commands: Vec<Command>) {
         self.commit_all(
             epoch,

@@ -152,7 +152,7 @@ impl Model {
                 self.turns.insert(input.seq.0, input.kind.clone());
             }
         }
-        let suspect = self.is_suspect();
+        let doubted = self.doubted > self.committed;
         let bytes = match &input.kind {
             InputKind::Frame { payload, .. } => payload.len() as u64,
             _ => 0,
@@ -168,7 +168,7 @@ impl Model {
             at.waiting_since = now;
         }
         at.outstanding.push_back((last, bytes));
-        let window = if suspect {
+        let window = if doubted {
             1
         } else {
             self.limits.window_inputs as usize

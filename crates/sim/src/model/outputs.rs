@@ -286,8 +286,8 @@ impl Model {
         Ok(())
     }
 
-    /// A loss is held against a session only where it may have caused it, and is a strike only at
-    /// the same position as the loss before.
+    /// A loss is held against a session only where it may have caused it, and is a strike only
+    /// where the next input was outstanding at an earlier loss.
     fn counts_loss(&mut self, now: Time) {
         let Some(at) = &self.at else { return };
         let delivered = at.next - 1;
@@ -297,14 +297,12 @@ impl Model {
             return;
         }
         self.failed.extend(self.worker);
-        if self.loss_at == Some(self.committed) {
+        self.loss_at = Some(self.committed);
+        if self.doubted > self.committed {
             self.strikes += 1;
-            self.suspect_through = self.suspect_through.max(delivered);
             self.step.strike = Some(self.strikes);
-        } else {
-            self.loss_at = Some(self.committed);
-            self.strikes = 0;
         }
+        self.doubted = self.doubted.max(delivered).max(self.committed + 1);
         self.step.poisoned = self.strikes + 1 >= self.limits.poison_limit;
     }
 

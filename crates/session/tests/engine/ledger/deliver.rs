@@ -123,10 +123,16 @@ impl Ledger {
                     assert!(seek.epoch.0 > self.last_epoch, "epochs only grow");
                     self.last_epoch = seek.epoch.0;
                 }
-                Output::ToWorker { epoch, message } => self.told(session, now, epoch.0, message),
+                Output::ToWorker { epoch, message } => self.told(now, epoch.0, message),
                 Output::HoldSound { leg, piece } => self.sounds(now, leg, *piece),
                 Output::Hangup { epoch, cause } => self.hung_up(now, epoch.0, cause),
-                Output::Report(Report::Lost { .. }) => self.losses.push(self.committed),
+                Output::Report(Report::Lost { .. }) => {
+                    let (committed, delivered) = self.position();
+                    self.losses.push(committed);
+                    if delivered > committed {
+                        self.doubted = self.doubted.max(delivered);
+                    }
+                }
                 Output::Report(Report::HoldEnded { audio_ms, .. }) => {
                     assert_eq!(*audio_ms, self.hold.audio_ms());
                 }
@@ -185,7 +191,7 @@ impl Ledger {
         }
     }
 
-    fn told(&mut self, session: &Session, now: Time, epoch: u64, message: &ToWorker) {
+    fn told(&mut self, now: Time, epoch: u64, message: &ToWorker) {
         if let ToWorker::Attach(attach) = message {
             assert!(self.at.is_none(), "one worker at a time");
             self.attached(now, attach);
@@ -209,7 +215,7 @@ impl Ledger {
                     "it was asked to let go"
                 );
                 for input in inputs {
-                    self.delivered(session, now, input);
+                    self.delivered(now, input);
                 }
             }
             ToWorker::Attach(_) => {}
@@ -254,7 +260,7 @@ impl Ledger {
         }
     }
 
-    fn delivered(&mut self, session: &Session, now: Time, input: &Input) {
+    fn delivered(&mut self, now: Time, input: &Input) {
         let (first, last) = match &input.kind {
             InputKind::Gap(gap) => (gap.first.0, gap.last.0),
             _ => (input.seq.0, input.seq.0),
@@ -265,7 +271,7 @@ impl Ledger {
         } else {
             self.is_what_happened(input);
         }
-        let strikes = session.view(now).strikes;
+        let doubted = self.doubted > self.committed;
         let at = self.at.as_mut().unwrap();
         assert_eq!(first, at.next, "in order and without a hole");
         at.next = last + 1;
@@ -280,7 +286,7 @@ impl Ledger {
             _ => 0,
         };
         at.outstanding.push_back((last, bytes));
-        let window = if strikes > 0 {
+        let window = if doubted {
             1
         } else {
             self.limits.window_inputs as usize
