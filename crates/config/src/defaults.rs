@@ -53,7 +53,7 @@ pub(crate) const CONNECTION_WINDOW: ByteSize = ByteSize::mib(16);
 pub(crate) const HANDOFFS_PER_SECOND: u32 = 1_000;
 pub(crate) const EJECT_SESSIONS: u32 = 3;
 pub(crate) const EJECT_WITHIN: Duration = Duration::from_secs(10);
-pub(crate) const EJECT_FOR: Duration = Duration::from_secs(30);
+pub(crate) const EJECT_FOR: Duration = Duration::from_secs(10);
 pub(crate) const EXISTING: Existing = Existing::OnDrain;
 
 // session: the engine has the same defaults for those who use it without a file

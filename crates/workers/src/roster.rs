@@ -295,7 +295,9 @@ impl Roster {
         self.forget_if_over(worker);
     }
 
-    /// An attachment failed by the worker's fault. True where the worker is now set aside.
+    /// An attachment failed by the worker's fault. True where the worker is now set aside. The last
+    /// one that takes sessions stays: a doubtful place is better than none, and where every worker
+    /// is slow it is not their fault.
     pub(crate) fn failed(
         &mut self,
         worker: WorkerId,
@@ -303,7 +305,9 @@ impl Roster {
         now: Instant,
         eject: &Eject,
     ) -> bool {
-        let Some(entry) = self.workers.get_mut(&worker) else {
+        let ready = |entry: &&Entry| entry.state(now) == WorkerState::Ready;
+        let last = self.workers.values().filter(ready).count() == 1;
+        let Some(entry) = self.workers.get_mut(&worker).filter(|_| !last) else {
             return false;
         };
         let ejected = entry.state(now) == WorkerState::Ready && entry.failed(session, now, eject);

@@ -238,15 +238,32 @@ fn a_lost_worker_tells_all_and_is_forgotten_with_the_last() {
 fn several_sessions_that_fail_set_a_worker_aside_one_that_fails_often_does_not() {
     let mut world = World::new();
     let worker = world.ready(1, "v1");
+    let other = world.ready(2, "v1");
     for _ in 0..10 {
         assert!(!fail(&mut world, worker, 1));
     }
     assert!(!fail(&mut world, worker, 2));
     assert!(fail(&mut world, worker, 3));
-    assert_eq!(world.seek(4, &seek()).unwrap_err(), "1 worker: 1 ejected");
+    let state = |world: &World| world.roster.state(worker, world.now).unwrap();
+    assert!(matches!(state(&world), WorkerState::Ejected { .. }));
+    assert_eq!(world.seek(4, &seek()).unwrap().worker, other);
     world.later(EJECT.r#for);
     world.roster.readmitted(worker, world.now);
-    assert!(world.seek(4, &seek()).is_ok());
+    assert_eq!(state(&world), WorkerState::Ready);
+}
+
+#[test]
+fn the_last_worker_that_takes_sessions_is_never_set_aside() {
+    let mut world = World::new();
+    let first = world.ready(1, "v1");
+    let last = world.ready(2, "v1");
+    for session in 0..3 {
+        fail(&mut world, first, session);
+    }
+    for session in 0..10 {
+        assert!(!fail(&mut world, last, session));
+    }
+    assert_eq!(world.seek(4, &seek()).unwrap().worker, last);
 }
 
 #[test]
