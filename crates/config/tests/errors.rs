@@ -139,10 +139,10 @@ fn keys() {
     refuses(
         &with("limits: {<<: {sessions: 1}, 1: 2, [a]: b, \"a b\": 1}\n"),
         &[
-            "11:10: limits[\"<<\"]: is unknown: known here are `sessions`, `handshakes`",
-            "11:29: limits.1: is unknown: known here are `sessions`, `handshakes`",
-            "11:35: limits[\"(a list)\"]: is unknown: known here are `sessions`, `handshakes`",
-            "11:43: limits[\"a b\"]: is unknown: known here are `sessions`, `handshakes`",
+            "11:10: limits[\"<<\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`",
+            "11:29: limits.1: is unknown: known here are `sessions`, `handshakes`, `per_address`",
+            "11:35: limits[\"(a list)\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`",
+            "11:43: limits[\"a b\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`",
         ],
     );
     refuses(

@@ -59,6 +59,7 @@ fn names_and_types() {
             "holdline_config_loaded_timestamp_seconds gauge",
             "holdline_dial_duration_seconds histogram",
             "holdline_dial_failures_total counter",
+            "holdline_discovery_failing gauge",
             "holdline_discovery_failures_total counter",
             "holdline_drain_phase gauge",
             "holdline_fenced_messages_total counter",

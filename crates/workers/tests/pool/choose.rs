@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use holdline_session::{HangupCause, Loss};
-use holdline_workers::{SeekError, StreamEvent};
+use holdline_workers::{SeekError, StreamEvent, WorkerState};
 use tonic::Status;
 
 use crate::{

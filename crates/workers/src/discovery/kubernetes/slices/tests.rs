@@ -123,7 +123,7 @@ fn of_two_families_the_older_slice_rules_and_an_address_in_use_stays() {
     // It has an address in the older one now, and keeps the one that it had.
     let endpoints = json!([pod("a", "10.0.0.1"), pod("b", "10.0.0.2")]);
     let v4 = with(v4, "/endpoints", endpoints);
-    slices.take(Change::Applied(object(v4.clone())));
+    slices.take(Change::Applied(object(v4)));
     assert_eq!(found(&mut slices), both);
     // Where that is gone, the other one is better than none.
     let v6 = slice("a-v6", "IPv6", json!([]));
