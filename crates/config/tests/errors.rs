@@ -508,7 +508,8 @@ fn a_certificate_and_its_key_go_together() {
     // Whether a file holds certificates is not this crate's business, but it must be there.
     let with_tls = |tls: &str| format!("{GOOD}    tls: {tls}\n");
     read(&with_tls("{ca: Cargo.toml}")).unwrap();
-    let whole = "{ca: Cargo.toml, certificate: Cargo.toml, key: Cargo.toml, server_name: w.example}";
+    let whole =
+        "{ca: Cargo.toml, certificate: Cargo.toml, key: Cargo.toml, server_name: w.example}";
     read(&with_tls(whole)).unwrap();
     refuses(
         &with_tls("{ca: Cargo.toml, certificate: Cargo.toml}"),
