@@ -185,12 +185,11 @@ impl Attachment {
         drop(calls);
         self.last = input.seq;
         match input.kind {
-            Some(input::Kind::Frame(frame)) if frame.leg == "caller" => {
-                if is_media(&frame) {
-                    told.media += 1;
-                    commands = answers(deed);
-                }
+            Some(input::Kind::Frame(frame)) if frame.leg == "caller" && is_media(&frame) => {
+                told.media += 1;
+                commands = answers(deed);
             }
+            Some(input::Kind::Frame(frame)) if frame.leg == "caller" => {}
             Some(input::Kind::Frame(frame)) => {
                 told.disorder += u64::from(number(&frame) != told.model);
                 told.model += 1;
