@@ -149,9 +149,10 @@ impl Model {
         (least, most)
     }
 
-    /// The log keeps its bounds, save by its newest input; control frames alone end the session.
+    /// The log keeps its bounds, save by the newest input in it; control frames alone end the session.
     pub(super) fn is_bounded(&self) -> Check {
-        let Some(newest) = self.slots.last().filter(|_| self.ending.is_none()) else {
+        let newest = self.slots.iter().rev().find(|slot| !slot.is_dropped);
+        let Some(newest) = newest.filter(|_| self.ending.is_none()) else {
             return Ok(());
         };
         // Most logs are too short to be worth counting.
