@@ -356,14 +356,17 @@ impl Session {
 
     /// Whether a loss ends the session: its workers failed too often at the same input. A loss
     /// counts only where the session may have caused it: something was outstanding, or the worker
-    /// had only just been handed the state. It is a strike where the next input was outstanding at
+    /// had only just been handed the state; a commit that waits for a slow leg proves that its
+    /// inputs did no harm. It is a strike where the next input was outstanding at
     /// an earlier loss too: a batch that took a worker with it is looked through one by one, and
     /// the input in it that is to blame is known at its second victim.
     fn count_loss(&mut self, now: Time, at: &Attachment, out: &mut Vec<Output>) -> bool {
         let position = self.log.committed();
         let just_attached =
             at.applied == 0 && now.since(at.attached_at) < self.limits.progress_timeout;
-        if at.delivered <= position && !just_attached {
+        let survived = at.held.as_ref().map(|(commit, _)| commit.through);
+        let outstanding = at.delivered > survived.unwrap_or(position);
+        if !outstanding && (survived.is_some() || !just_attached) {
             return false;
         }
         self.recovery.failed.push((at.worker, at.version.clone()));

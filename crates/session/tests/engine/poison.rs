@@ -2,7 +2,7 @@
 
 use holdline_session::{EndReason, Epoch, Fault, InputKind, Report, Seq};
 
-use super::rig::{Rig, caller, ms};
+use super::rig::{Rig, caller, ms, send};
 
 /// Loses the worker, attaches the next, and says what that one was handed first.
 fn again(rig: &mut Rig, epoch: &mut Epoch) -> Vec<u64> {
@@ -178,6 +178,18 @@ fn a_slow_call_that_goes_on_a_little_between_kills_is_no_poison() {
     for through in 2..40 {
         again(&mut rig, &mut epoch);
         rig.commit(epoch, through);
+    }
+    assert_eq!((rig.view().ending, rig.view().strikes), (None, 0));
+}
+
+#[test]
+fn inputs_that_a_waiting_commit_covers_did_no_harm() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.leg_high = 3);
+    rig.commit_with(epoch, 1, vec![send("caller", "slow to be written")]);
+    rig.control("a");
+    for _ in 0..9 {
+        rig.commit_with(epoch, 2, vec![send("caller", "waits")]);
+        again(&mut rig, &mut epoch);
     }
     assert_eq!((rig.view().ending, rig.view().strikes), (None, 0));
 }

@@ -293,7 +293,10 @@ impl Model {
         let delivered = at.next - 1;
         let just_attached =
             at.applied == 0 && now.since(at.attached_at) < self.limits.progress_timeout;
-        if delivered <= self.committed && !just_attached {
+        let done = self.pending.as_ref().map(|commit| commit.through.0);
+        if done.map_or(delivered <= self.committed && !just_attached, |done| {
+            delivered <= done
+        }) {
             return;
         }
         self.failed.extend(self.worker);

@@ -129,7 +129,8 @@ impl Ledger {
                 Output::Report(Report::Lost { .. }) => {
                     let (committed, delivered) = self.position();
                     self.losses.push(committed);
-                    if delivered > committed {
+                    let done = self.pending.as_ref().map_or(committed, |it| it.through.0);
+                    if delivered > done {
                         self.doubted = self.doubted.max(delivered);
                     }
                 }
