@@ -24,11 +24,12 @@ impl Model {
         let mut first = self.step.first.take();
         let mut group = std::mem::take(&mut self.step.must);
         let count = group.len() + usize::from(first.is_some());
+        let coming = first.as_ref().map_or(0, |first| self.weight(first.bytes));
         // A log that is full of control frames while the session already ends takes no more.
         let crammed = self.ending.is_some()
             && count > 0
             && (self.kept_frames() + count >= self.limits.log_frames as usize
-                || self.kept_weight() >= self.limits.log_bytes);
+                || self.kept_weight() + coming >= self.limits.log_bytes);
         let least = if crammed { 0 } else { count };
         if crammed && first.is_some_and(|first| !first.is_frame) {
             group.extend(first.take().map(|first| first.known));
