@@ -34,7 +34,10 @@ async fn run(fault: &str, options: &[&str], holdline: &Path) -> Output {
         .await
         .unwrap_or_else(|error| {
             let build = "cargo build -p holdline --example holdline-chaos";
-            panic!("cannot run {}: {error}; `{build}` makes it", program.display())
+            panic!(
+                "cannot run {}: {error}; `{build}` makes it",
+                program.display()
+            )
         })
 }
 

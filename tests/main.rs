@@ -3,8 +3,8 @@
 
 mod bad_input;
 mod caller_return;
-mod chart;
 mod chaos;
+mod chart;
 mod command_line;
 mod conformance;
 mod edge_pause;

@@ -56,10 +56,9 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
     let mut row = outcome.row("poison call", poisonous);
     row.note(format!("workers that died of each: {deaths:?}"));
     row.expect(all_ended, || "a poisonous call was not ended".to_owned());
-    row.expect(
-        deaths.iter().all(|dead| (1..=LIMIT).contains(dead)),
-        || format!("{deaths:?} workers died of a call, and at most {LIMIT} may"),
-    );
+    row.expect(deaths.iter().all(|dead| (1..=LIMIT).contains(dead)), || {
+        format!("{deaths:?} workers died of a call, and at most {LIMIT} may")
+    });
     Ok(vec![row])
 }
 

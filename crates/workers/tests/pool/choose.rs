@@ -91,7 +91,11 @@ async fn a_worker_that_fails_several_sessions_is_set_aside() {
             "{event:?}"
         );
     }
-    assert_eq!(kept.len(), 7, "three failed, and then nobody was sent there");
+    assert_eq!(
+        kept.len(),
+        7,
+        "three failed, and then nobody was sent there"
+    );
     assert!(
         edge.metrics
             .render()

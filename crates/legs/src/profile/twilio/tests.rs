@@ -192,6 +192,9 @@ fn sound_is_a_media_message_of_the_present_stream() {
     assert_eq!(message["streamSid"], "MZ1");
     let other = START.replace("8000", "16000");
     let mut twilio = Twilio::default();
-    assert_eq!(twilio.judge(&text(&other)), Verdict::Deliver(Class::Control));
+    assert_eq!(
+        twilio.judge(&text(&other)),
+        Verdict::Deliver(Class::Control)
+    );
     assert_eq!(twilio.sound(&[0xFF]), None, "another encoding");
 }
