@@ -55,6 +55,10 @@ pub(crate) const EJECT_SESSIONS: u32 = 3;
 pub(crate) const EJECT_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) const EJECT_FOR: Duration = Duration::from_secs(10);
 pub(crate) const EXISTING: Existing = Existing::OnDrain;
+/// More than one, since one call may bring its own trouble with it.
+pub(crate) const SET_ASIDE_SESSIONS: u32 = 5;
+pub(crate) const SET_ASIDE_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const PROBE_AFTER: Duration = Duration::from_secs(60);
 
 // session: the engine has the same defaults for those who use it without a file
 

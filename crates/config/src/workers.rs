@@ -5,7 +5,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    ByteSize, defaults,
+    ByteSize, Rollout, defaults,
     reader::At,
     section::section,
     shape::{Shape, words},
@@ -39,8 +39,10 @@ section! {
         pub handoffs_per_second: u32 = defaults::HANDOFFS_PER_SECOND,
         /// When a worker is set aside.
         pub eject: Eject = Eject::default(),
-        /// What becomes of existing calls when a newer version appears: `on_drain`.
+        /// What becomes of existing calls when a newer version appears: `on_drain`, `eager` or `pinned`.
         pub existing: Existing = defaults::EXISTING,
+        /// Which version gets which calls.
+        pub rollout: Rollout = Rollout::default(),
     }
     checked by check_pool
 }
@@ -221,5 +223,9 @@ words! {
     pub enum Existing {
         /// They stay until their worker drains.
         OnDrain = "on_drain",
+        /// They move as soon as a better version is ready, at the pace of `handoffs_per_second`.
+        Eager = "eager",
+        /// They stay with their version as long as a worker of it lives.
+        Pinned = "pinned",
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn about(response: &v1::DescribeResponse) -> About {
     About {
         version: version[..version.floor_char_boundary(VERSION_MAX)].into(),
         reads: response.reads_schemas.clone(),
+        writes: response.writes_schema,
         capacity: (response.max_sessions > 0).then_some(response.max_sessions),
     }
 }

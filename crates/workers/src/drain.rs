@@ -1,4 +1,5 @@
-//! Telling the sessions of a draining worker to leave, one after the other.
+//! Telling sessions to leave a worker that drains, or that the rules want them to leave, one after
+//! the other.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -6,7 +7,10 @@ use holdline_session::WorkerId;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    roster::pace::{Pacer, rate},
+    roster::{
+        moves::SETTLED,
+        pace::{Pacer, rate},
+    },
     shared::Shared,
 };
 
@@ -19,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// and taken up elsewhere.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Paces the moves of one worker, whenever it drains. A worker's sessions stay with it while there
+/// Paces the moves of one worker. A worker's sessions stay with it while there
 /// is no better place.
 pub(crate) async fn run(shared: &Shared, worker: WorkerId) -> Infallible {
     let mut changes = shared.changes();
@@ -27,8 +31,12 @@ pub(crate) async fn run(shared: &Shared, worker: WorkerId) -> Infallible {
         let mut pacer = Pacer::new(Instant::now());
         while let Some(leaving) = shared.leaving(worker) {
             let left = leaving.left.map(|left| left.saturating_sub(MARGIN));
-            let pace = rate(shared.settings.handoffs_per_second, leaving.sessions, left);
-            let due = pacer.due(Instant::now(), pace, 2 * TICK);
+            let limit = shared.roster().rules().handoffs_per_second;
+            let pace = rate(limit, leaving.sessions, left);
+            let due = match leaving.at_once {
+                true => leaving.sessions.max(1),
+                false => pacer.due(Instant::now(), pace, 2 * TICK),
+            };
             let told = (0..due).take_while(|_| shared.move_one(worker)).count();
             if told < due {
                 // Over or not, the roster is asked again.
@@ -37,8 +45,7 @@ pub(crate) async fn run(shared: &Shared, worker: WorkerId) -> Infallible {
                 sleep(TICK).await;
             }
         }
-        if changes.changed().await.is_err() {
-            std::future::pending().await
-        }
+        // Over or not, and even if nothing will ever change again, the roster is asked again.
+        let _ = timeout(SETTLED, changes.changed()).await;
     }
 }

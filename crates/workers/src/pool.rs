@@ -12,7 +12,10 @@ use tokio::{sync::oneshot, time::Instant};
 use self::keeper::Keeper;
 use crate::{
     PoolTls, Resolve, SeekError, SeekRequest, SystemResolver, WorkerState, WorkerStatus,
-    WorkerStream, discovery, roster::entry::Cause, seek, shared::Shared,
+    WorkerStream, discovery,
+    roster::{entry::Cause, rules::Rules},
+    seek,
+    shared::Shared,
 };
 
 /// What a pool needs to start.
@@ -124,6 +127,12 @@ impl Pool {
                 std::future::pending().await
             }
         }
+    }
+
+    /// From the next decision on, calls go where these settings say: `rollout`, `existing`, `eject`
+    /// and `handoffs_per_second`. All else in them needs a restart and is not looked at.
+    pub fn set_rules(&self, settings: &WorkerPool) {
+        self.shared.set_rules(Rules::from(settings));
     }
 
     /// Moves all sessions away from a worker, at the latest `within` this time, as far as there is

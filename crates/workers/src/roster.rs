@@ -4,21 +4,29 @@
 //! so that a place is taken in the same moment in which it is chosen; otherwise all sessions of a
 //! drained worker would find the same worker least loaded.
 
+mod aside;
 pub(crate) mod entry;
+pub(crate) mod moves;
 pub(crate) mod pace;
 pub(crate) mod pick;
+pub(crate) mod rules;
 pub(crate) mod versions;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use holdline_config::Eject;
-use holdline_session::{Seek, SessionId, WorkerId};
+use holdline_session::{AttachReason, Attributes, Seek, SessionId, WorkerId};
 use holdline_telemetry::{WorkerMetrics, WorkerState as Label};
 use tokio::time::Instant;
 
 use self::{
+    aside::Record,
     entry::{About, Cause, Entry, Life, Occupant, PlaceId},
-    pick::{Wish, pick},
+    pick::{Candidate, Wish, pick},
+    rules::{Home, Rules},
     versions::Versions,
 };
 use crate::{
@@ -26,15 +34,15 @@ use crate::{
     signals::Signals,
 };
 
-/// A session that was told to leave and is still there is told again after so long.
-const REMIND_AFTER: Duration = Duration::from_secs(5);
-
 /// So long sessions stay with a draining worker for the sake of one that is on its way: in a rolling
 /// deploy the old worker is told to go in the moment in which the new one is ready, and who moves to
 /// another old one moves twice.
 const NEWCOMER_WITHIN: Duration = Duration::from_secs(1);
-/// With less time than this left, sessions wait for nobody.
-const HURRY: Duration = Duration::from_secs(3);
+/// Workers that are gone are remembered, so many, to know where their sessions come from.
+const GONE_MAX: usize = 256;
+
+/// What is known of a call that is none yet.
+static NOTHING: Attributes = Attributes::new();
 
 /// A reserved place with a worker.
 #[derive(Clone, Debug)]
@@ -46,19 +54,14 @@ pub(crate) struct Reserved {
     pub(crate) signals: Arc<Signals>,
 }
 
-/// What keeps a draining worker's sessions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Leaving {
-    /// Sessions that are there.
-    pub(crate) sessions: usize,
-    /// Time until the worker is gone.
-    pub(crate) left: Option<Duration>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Roster {
     workers: BTreeMap<WorkerId, Entry>,
     versions: Versions,
+    rules: Rules,
+    record: Record,
+    /// Workers that are gone, oldest first.
+    gone: VecDeque<(WorkerId, Home)>,
     /// Version last seen at each endpoint that is or was in discovery of late.
     seen: BTreeMap<EndpointId, Arc<str>>,
     metrics: WorkerMetrics,
@@ -69,16 +72,29 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    pub(crate) fn new(metrics: WorkerMetrics) -> Self {
+    pub(crate) fn new(rules: Rules, metrics: WorkerMetrics) -> Self {
         Self {
             workers: BTreeMap::new(),
             versions: Versions::default(),
+            rules,
+            record: Record::default(),
+            gone: VecDeque::new(),
             seen: BTreeMap::new(),
             metrics,
             last_worker: 0,
             last_place: 0,
             unready: false,
         }
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// From the next decision on, other rules hold.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+        self.unsettle();
     }
 
     /// A new worker is to be connected to. `awaited`: discovery says that it is there.
@@ -100,7 +116,11 @@ impl Roster {
     /// What discovery says of a worker's pod. True where that is news.
     pub(crate) fn set_pod(&mut self, id: WorkerId, pod: Option<&Arc<Pod>>) -> bool {
         let entry = self.workers.get_mut(&id);
-        entry.is_some_and(|entry| entry.set_pod(pod))
+        let news = entry.is_some_and(|entry| entry.set_pod(pod));
+        if news {
+            self.unsettle();
+        }
+        news
     }
 
     /// The worker described itself and serves.
@@ -127,6 +147,7 @@ impl Roster {
         entry.detail.clear();
         entry.connections = Some(connections);
         entry.count(now);
+        self.unsettle();
     }
 
     /// The worker cannot be used.
@@ -168,6 +189,7 @@ impl Roster {
         entry.leaving.get_or_insert(now);
         cause.as_str().clone_into(&mut entry.detail);
         entry.count(now);
+        entry.settled = None;
         let first = entry.causes.len() == 1 && entry.life == Life::Described;
         if first {
             let version = Arc::clone(&entry.about.version);
@@ -175,6 +197,7 @@ impl Roster {
                 self.versions_where(|entry| entry.life == Life::Described && !entry.draining());
             let present: Vec<&str> = present.iter().map(|version| &**version).collect();
             self.versions.drains(&version, &present);
+            self.unsettle();
         }
         first
     }
@@ -194,7 +217,9 @@ impl Roster {
             entry.detail.clear();
         }
         entry.count(now);
-        entry.causes.is_empty()
+        let serves = entry.causes.is_empty();
+        self.unsettle();
+        serves
     }
 
     /// The worker's connection is gone: all that are there are told. Returns how many.
@@ -230,12 +255,17 @@ impl Roster {
     pub(crate) fn reserve(
         &mut self,
         session: SessionId,
+        attributes: &Arc<Attributes>,
         seek: &Seek,
         tried: &[WorkerId],
         now: Instant,
     ) -> Result<Reserved, String> {
+        let home = seek.avoid.and_then(|worker| self.home(worker));
         let wish = Wish {
             session,
+            attributes,
+            rules: &self.rules,
+            home: home.as_ref(),
             schema: seek.schema,
             avoid: seek.avoid,
             planned: seek.planned,
@@ -243,7 +273,8 @@ impl Roster {
             failed: &seek.failed,
             tried,
         };
-        let worker = self.pick(&wish, now)?;
+        let probe = (seek.reason == AttachReason::New).then_some(session);
+        let worker = self.pick(&wish, probe, now)?;
         self.last_place += 1;
         let place = PlaceId(self.last_place);
         let signals = Arc::new(Signals::default());
@@ -254,13 +285,18 @@ impl Roster {
             place,
             Occupant {
                 session,
+                attributes: Arc::clone(attributes),
                 schema: seek.schema,
                 suspect: seek.suspect.is_some(),
                 signals: Arc::clone(&signals),
                 attached: false,
+                committed: false,
                 told: None,
             },
         );
+        if probe.is_some() {
+            self.record.entered(&entry.about.version, session, now);
+        }
         Ok(Reserved {
             worker,
             place,
@@ -288,29 +324,60 @@ impl Roster {
         }
     }
 
-    pub(crate) fn release(&mut self, worker: WorkerId, place: PlaceId) {
-        if let Some(entry) = self.workers.get_mut(&worker) {
-            entry.leave(place);
+    /// The worker committed something for a session.
+    pub(crate) fn committed(&mut self, worker: WorkerId, place: PlaceId) {
+        let entry = self.workers.get_mut(&worker);
+        if let Some(occupant) = entry.and_then(|entry| entry.occupants.get_mut(&place)) {
+            occupant.committed = true;
+        }
+    }
+
+    pub(crate) fn release(&mut self, worker: WorkerId, place: PlaceId, now: Instant) {
+        if let Some(entry) = self.workers.get_mut(&worker)
+            && let Some(occupant) = entry.leave(place)
+        {
+            let (session, well) = (occupant.session, occupant.committed);
+            self.record.left(&entry.about.version, session, well, now);
         }
         self.forget_if_over(worker);
+    }
+
+    /// The worker's version failed a session. Returns the version where it is now set aside.
+    pub(crate) fn version_failed(
+        &mut self,
+        worker: WorkerId,
+        session: SessionId,
+        now: Instant,
+    ) -> Option<Arc<str>> {
+        let version = Arc::clone(&self.workers.get(&worker)?.about.version);
+        let set_aside = self.rules.rollout.set_aside;
+        let alternative = self.workers.values().any(|entry| {
+            let other = &entry.about.version;
+            *other != version
+                && entry.state(now) == WorkerState::Ready
+                && !self.rules.is_disabled(other)
+                && !self.record.is_aside(other, None, now, &set_aside)
+        });
+        let aside = self
+            .record
+            .failed(&version, session, now, &set_aside, alternative);
+        if aside {
+            self.unsettle();
+        }
+        aside.then_some(version)
     }
 
     /// An attachment failed by the worker's fault. True where the worker is now set aside. The last
     /// one that takes sessions stays: a doubtful place is better than none, and where every worker
     /// is slow it is not their fault.
-    pub(crate) fn failed(
-        &mut self,
-        worker: WorkerId,
-        session: SessionId,
-        now: Instant,
-        eject: &Eject,
-    ) -> bool {
+    pub(crate) fn failed(&mut self, worker: WorkerId, session: SessionId, now: Instant) -> bool {
+        let eject = self.rules.eject;
         let ready = |entry: &&Entry| entry.state(now) == WorkerState::Ready;
         let last = self.workers.values().filter(ready).count() == 1;
         let Some(entry) = self.workers.get_mut(&worker).filter(|_| !last) else {
             return false;
         };
-        let ejected = entry.state(now) == WorkerState::Ready && entry.failed(session, now, eject);
+        let ejected = entry.state(now) == WorkerState::Ready && entry.failed(session, now, &eject);
         if ejected {
             entry.detail = format!("attachments of {} sessions failed", eject.sessions.max(1));
             entry.count(now);
@@ -327,65 +394,6 @@ impl Roster {
             }
             entry.count(now);
         }
-    }
-
-    /// What a draining worker still holds; `None` where it does not drain.
-    pub(crate) fn leaving(&self, worker: WorkerId, now: Instant) -> Option<Leaving> {
-        let entry = self.workers.get(&worker)?;
-        entry.draining().then(|| Leaving {
-            sessions: entry.occupants.len(),
-            left: entry.deadline.map(|at| at.saturating_duration_since(now)),
-        })
-    }
-
-    /// Tells one session of a draining worker to leave. False where none is left to be told, or
-    /// none would be better off elsewhere, or soon will be.
-    pub(crate) fn move_one(&mut self, worker: WorkerId, now: Instant) -> bool {
-        let Some(entry) = self.workers.get(&worker) else {
-            return false;
-        };
-        if entry.has_patience(NEWCOMER_WITHIN, HURRY, now) && self.newcomers_are_near(now) {
-            return false;
-        }
-        let due = |occupant: &Occupant| {
-            occupant.attached
-                && occupant
-                    .told
-                    .is_none_or(|at| now.saturating_duration_since(at) >= REMIND_AFTER)
-        };
-        let mut refused: Option<(u32, bool)> = None;
-        let place = entry.occupants.iter().find_map(|(place, occupant)| {
-            let kind = (occupant.schema, occupant.suspect);
-            // Who wants the same as one that found nothing finds nothing either.
-            if !due(occupant) || refused == Some(kind) {
-                return None;
-            }
-            let wish = Wish {
-                session: occupant.session,
-                schema: occupant.schema,
-                avoid: Some(worker),
-                planned: true,
-                suspect: occupant.suspect,
-                failed: &[],
-                tried: &[],
-            };
-            if self.pick(&wish, now).is_err() {
-                refused = Some(kind);
-                return None;
-            }
-            Some(*place)
-        });
-        let Some(entry) = self.workers.get_mut(&worker) else {
-            return false;
-        };
-        let reason = entry.move_reason();
-        let Some(occupant) = place.and_then(|place| entry.occupants.get_mut(&place)) else {
-            return false;
-        };
-        occupant.told = Some(now);
-        occupant.signals.tell_move(reason);
-        self.metrics.moves.inc();
-        true
     }
 
     pub(crate) fn statuses(&self, now: Instant) -> Vec<WorkerStatus> {
@@ -419,6 +427,9 @@ impl Roster {
     pub(crate) fn ready(&self, now: Instant) -> bool {
         let wish = Wish {
             session: SessionId(0),
+            attributes: &NOTHING,
+            rules: &self.rules,
+            home: None,
             schema: 0,
             avoid: None,
             planned: false,
@@ -426,7 +437,7 @@ impl Roster {
             failed: &[],
             tried: &[],
         };
-        self.pick(&wish, now).is_ok()
+        self.pick(&wish, None, now).is_ok()
     }
 
     /// Forgets what was seen at endpoints that are no longer of interest.
@@ -434,17 +445,50 @@ impl Roster {
         self.seen.retain(|endpoint, _| keep(endpoint));
     }
 
-    fn newcomers_are_near(&self, now: Instant) -> bool {
-        self.unready || self.workers.values().any(|entry| entry.is_near(now))
-    }
-
-    fn pick(&self, wish: &Wish<'_>, now: Instant) -> Result<WorkerId, String> {
+    fn pick(
+        &self,
+        wish: &Wish<'_>,
+        probe: Option<SessionId>,
+        now: Instant,
+    ) -> Result<WorkerId, String> {
+        let workers = self.workers.iter();
         pick(
-            self.workers
-                .iter()
-                .map(|(id, entry)| entry.candidate(*id, wish.session, &self.versions, now)),
+            workers.map(|(id, entry)| self.candidate(*id, entry, wish.session, probe, now)),
             wish,
         )
+    }
+
+    fn candidate<'a>(
+        &self,
+        id: WorkerId,
+        entry: &'a Entry,
+        session: SessionId,
+        probe: Option<SessionId>,
+        now: Instant,
+    ) -> Candidate<'a> {
+        let set_aside = &self.rules.rollout.set_aside;
+        let version = &entry.about.version;
+        Candidate {
+            aside: self.record.is_aside(version, probe, now, set_aside),
+            ..entry.candidate(id, session, &self.versions, now)
+        }
+    }
+
+    /// Where sessions of this worker come from.
+    fn home(&self, worker: WorkerId) -> Option<Home> {
+        if let Some(entry) = self.workers.get(&worker) {
+            return Some(entry.home());
+        }
+        let mut gone = self.gone.iter();
+        gone.find(|(id, _)| *id == worker)
+            .map(|(_, home)| home.clone())
+    }
+
+    /// Something changed that may give a session a better place.
+    fn unsettle(&mut self) {
+        for entry in self.workers.values_mut() {
+            entry.settled = None;
+        }
     }
 
     fn versions_where(&self, which: impl Fn(&Entry) -> bool) -> Vec<Arc<str>> {
@@ -458,7 +502,12 @@ impl Roster {
     fn forget_if_over(&mut self, worker: WorkerId) {
         let done = |entry: &Entry| entry.over && entry.occupants.is_empty();
         if self.workers.get(&worker).is_some_and(done) {
-            self.workers.remove(&worker);
+            if let Some(entry) = self.workers.remove(&worker) {
+                if self.gone.len() == GONE_MAX {
+                    self.gone.pop_front();
+                }
+                self.gone.push_back((worker, entry.home()));
+            }
         }
     }
 }

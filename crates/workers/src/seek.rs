@@ -66,13 +66,14 @@ pub(crate) async fn seek(
     shared: Arc<Shared>,
     request: SeekRequest,
 ) -> Result<WorkerStream, SeekError> {
+    let attributes = Arc::new(request.attributes.clone());
     let mut tried = Vec::new();
     let mut failure = None;
     while tried.len() < TRIES {
         if shared.is_closed() {
             return Err(SeekError::Closed);
         }
-        let place = match shared.reserve(request.session, &request.seek, &tried) {
+        let place = match shared.reserve(request.session, &attributes, &request.seek, &tried) {
             Ok(place) => place,
             Err(words) => return Err(failure.unwrap_or(SeekError::NoneFits(words))),
         };

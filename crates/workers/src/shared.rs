@@ -10,7 +10,7 @@ use std::{
 };
 
 use holdline_config::WorkerPool;
-use holdline_session::{Seek, SessionId, WorkerId};
+use holdline_session::{Attributes, Seek, SessionId, WorkerId};
 use holdline_telemetry::WorkerMetrics;
 use tokio::{sync::watch, time::Instant};
 
@@ -21,8 +21,10 @@ use crate::{
     discovery::EndpointId,
     link::{LinkError, LinkSettings},
     roster::{
-        Leaving, Reserved, Roster,
+        Reserved, Roster,
         entry::{About, Cause},
+        moves::Leaving,
+        rules::Rules,
     },
     signals::Signals,
 };
@@ -48,12 +50,13 @@ impl Shared {
         required_message_bytes: u64,
         metrics: WorkerMetrics,
     ) -> Self {
+        let rules = Rules::from(&settings);
         Self {
             name,
             settings,
             tls,
             required_message_bytes,
-            roster: Mutex::new(Roster::new(metrics.clone())),
+            roster: Mutex::new(Roster::new(rules, metrics.clone())),
             metrics,
             changed: watch::Sender::new(()),
             closed: AtomicBool::new(false),
@@ -178,17 +181,24 @@ impl Shared {
     pub(crate) fn reserve(
         self: &Arc<Self>,
         session: SessionId,
+        attributes: &Arc<Attributes>,
         seek: &Seek,
         tried: &[WorkerId],
     ) -> Result<Place, String> {
         let reserved = self
             .roster()
-            .reserve(session, seek, tried, Instant::now())?;
+            .reserve(session, attributes, seek, tried, Instant::now())?;
         Ok(Place {
             shared: Arc::clone(self),
             session,
             reserved,
         })
+    }
+
+    /// From the next decision on, these rules hold.
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        self.roster().set_rules(rules);
+        self.changed.send_replace(());
     }
 
     pub(crate) fn leaving(&self, id: WorkerId) -> Option<Leaving> {
@@ -200,13 +210,13 @@ impl Shared {
     }
 
     fn failed(self: &Arc<Self>, worker: WorkerId, session: SessionId) {
-        let eject = self.settings.eject;
-        if !self
-            .roster()
-            .failed(worker, session, Instant::now(), &eject)
-        {
+        self.version_failed(worker, session);
+        let mut roster = self.roster();
+        let eject = roster.rules().eject;
+        if !roster.failed(worker, session, Instant::now()) {
             return;
         }
+        drop(roster);
         self.metrics.ejected("sessions_failed");
         tracing::warn!(
             pool = %self.name, worker = worker.0, sessions = eject.sessions, within = ?eject.within,
@@ -219,6 +229,22 @@ impl Shared {
             shared.roster().readmitted(worker, Instant::now());
             shared.changed.send_replace(());
         });
+    }
+
+    /// The session counts against the worker's version.
+    fn version_failed(&self, worker: WorkerId, session: SessionId) {
+        let aside = self
+            .roster()
+            .version_failed(worker, session, Instant::now());
+        let Some(version) = aside else {
+            return;
+        };
+        self.metrics.ejected("version_failed");
+        tracing::warn!(
+            pool = %self.name, %version,
+            "version set aside: it failed several sessions, which go to another version"
+        );
+        self.changed.send_replace(());
     }
 }
 
@@ -263,6 +289,19 @@ impl Place {
         self.shared.changed.send_replace(());
     }
 
+    /// The worker committed something for the session.
+    pub(crate) fn committed(&self) {
+        let Reserved { worker, place, .. } = self.reserved;
+        self.shared.roster().committed(worker, place);
+    }
+
+    /// The worker was lost before it had committed anything for this session, which counts against
+    /// its version.
+    pub(crate) fn lost_at_once(&self) {
+        let worker = self.reserved.worker;
+        self.shared.version_failed(worker, self.session);
+    }
+
     /// The worker failed this session.
     pub(crate) fn failed(&self) {
         self.shared.failed(self.reserved.worker, self.session);
@@ -279,8 +318,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let Reserved { worker, place, .. } = self.reserved;
         let mut roster = self.shared.roster();
-        roster.release(worker, place);
-        let leaving = roster.leaving(worker, Instant::now()).is_some();
+        let now = Instant::now();
+        roster.release(worker, place, now);
+        let leaving = roster.leaving(worker, now).is_some();
         drop(roster);
         if leaving {
             self.shared.changed.send_replace(());

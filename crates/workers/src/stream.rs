@@ -43,6 +43,8 @@ pub struct WorkerStream {
     stash: Option<FromWorker>,
     /// Whether the session was handed over.
     attached: bool,
+    /// The worker has committed something.
+    committed: bool,
     /// The out-queue was full.
     overrun: bool,
 }
@@ -71,6 +73,7 @@ impl WorkerStream {
             opened,
             stash: None,
             attached: false,
+            committed: false,
             overrun: false,
         }
     }
@@ -145,7 +148,10 @@ impl WorkerStream {
                         self.stash = Some(FromWorker::Draining { within });
                     }
                 }
-                Poll::Ready(Some(Ok(Ok(message)))) => self.stash = Some(message),
+                Poll::Ready(Some(Ok(Ok(message)))) => {
+                    self.note(&message);
+                    self.stash = Some(message);
+                }
                 Poll::Ready(Some(Ok(Err(Malformed(what))))) => {
                     return self.lost(Loss::Malformed { what });
                 }
@@ -176,12 +182,22 @@ impl WorkerStream {
         }
     }
 
+    fn note(&mut self, message: &FromWorker) {
+        if !self.committed && matches!(message, FromWorker::Commit { .. }) {
+            self.committed = true;
+            self.opened.place.committed();
+        }
+    }
+
     fn lost(&mut self, loss: Loss) -> Poll<StreamEvent> {
         self.opened.incoming = Incoming::Over;
         match loss {
             Loss::Failed { .. } | Loss::Malformed { .. } => self.opened.place.failed(),
             // A session that it runs is not to be ended by the worker.
             Loss::Ended if self.attached => self.opened.place.failed(),
+            Loss::Disconnected { .. } if self.attached && !self.committed => {
+                self.opened.place.lost_at_once();
+            }
             // Its connection tells all there is to say of the worker.
             Loss::Disconnected { .. } | Loss::Ended => {}
         }

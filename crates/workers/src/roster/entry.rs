@@ -7,11 +7,11 @@ use std::{
 };
 
 use holdline_config::Eject;
-use holdline_session::{MoveReason, SessionId, WorkerId};
+use holdline_session::{Attributes, MoveReason, SessionId, WorkerId};
 use holdline_telemetry::{TrackedWorker, WorkerState as Label};
 use tokio::time::Instant;
 
-use super::{pick::Candidate, versions::Versions};
+use super::{pick::Candidate, rules::Home, versions::Versions};
 use crate::{
     Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId,
     signals::Signals,
@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct About {
     pub(crate) version: Arc<str>,
     pub(crate) reads: Vec<u32>,
+    /// 0: it does not say.
+    pub(crate) writes: u32,
     pub(crate) capacity: Option<u32>,
 }
 
@@ -66,11 +68,14 @@ pub(crate) struct PlaceId(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Occupant {
     pub(crate) session: SessionId,
+    pub(crate) attributes: Arc<Attributes>,
     pub(crate) schema: u32,
     pub(crate) suspect: bool,
     pub(crate) signals: Arc<Signals>,
     /// The session has been handed over: only then can it be told to leave.
     pub(crate) attached: bool,
+    /// The worker has committed something for it here.
+    pub(crate) committed: bool,
     /// When it was last told to leave.
     pub(crate) told: Option<Instant>,
 }
@@ -97,6 +102,8 @@ pub(crate) struct Entry {
     /// Nothing more is to come of it: forgotten with its last occupant.
     pub(crate) over: bool,
     failures: VecDeque<(Instant, SessionId)>,
+    /// When it was last found that the rules want none of its sessions elsewhere.
+    pub(crate) settled: Option<Instant>,
     tracked: TrackedWorker,
 }
 
@@ -118,6 +125,7 @@ impl Entry {
             suspects: BTreeSet::new(),
             over: false,
             failures: VecDeque::new(),
+            settled: None,
             tracked,
         }
     }
@@ -193,8 +201,19 @@ impl Entry {
     /// Why its sessions leave, for the engine.
     pub(crate) fn move_reason(&self) -> MoveReason {
         match self.causes[..] {
+            [] => MoveReason::Rollout,
             [Cause::Operator] => MoveReason::Operator,
             _ => MoveReason::Drain,
+        }
+    }
+
+    /// Where a session that leaves it comes from.
+    pub(crate) fn home(&self) -> Home {
+        let rollout = self.pod.as_ref().and_then(|pod| pod.rollout.as_ref());
+        Home {
+            version: Arc::clone(&self.about.version),
+            writes: self.about.writes,
+            deployment: rollout.map(|rollout| Arc::clone(&rollout.deployment)),
         }
     }
 
@@ -213,6 +232,8 @@ impl Entry {
             rank: versions.rank(&self.about.version),
             rollout: self.pod.as_ref().and_then(|pod| pod.rollout.as_ref()),
             reads: &self.about.reads,
+            writes: self.about.writes,
+            aside: false,
             capacity: self.about.capacity,
             sessions: self.occupants.len(),
             other_suspect: self.suspects.iter().any(|(other, _)| *other != session),
@@ -226,10 +247,10 @@ impl Entry {
         self.occupants.insert(place, occupant);
     }
 
-    pub(crate) fn leave(&mut self, place: PlaceId) {
-        if let Some(occupant) = self.occupants.remove(&place) {
-            self.suspects.remove(&(occupant.session, place));
-        }
+    pub(crate) fn leave(&mut self, place: PlaceId) -> Option<Occupant> {
+        let occupant = self.occupants.remove(&place)?;
+        self.suspects.remove(&(occupant.session, place));
+        Some(occupant)
     }
 
     /// The session of a place is under suspicion no more.

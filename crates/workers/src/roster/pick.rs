@@ -2,8 +2,10 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use holdline_session::{SessionId, WorkerId};
+use holdline_config::Existing;
+use holdline_session::{Attributes, SessionId, WorkerId};
 
+use super::rules::{Home, Rules, Standing, mix};
 use crate::Rollout;
 
 /// What a worker without a limit is taken to hold when its load is compared with others'.
@@ -13,6 +15,11 @@ const NOMINAL_CAPACITY: u32 = 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'a> {
     pub(crate) session: SessionId,
+    /// What is known of the call, for pins.
+    pub(crate) attributes: &'a Attributes,
+    pub(crate) rules: &'a Rules,
+    /// Where it comes from; `None`: a new session, or not known any more.
+    pub(crate) home: Option<&'a Home>,
     /// Schema of its state; 0: none yet.
     pub(crate) schema: u32,
     /// The worker that it leaves.
@@ -39,15 +46,19 @@ pub(crate) struct Candidate<'a> {
     /// Which rollout made it, where that can be read: it then counts more than the rank.
     pub(crate) rollout: Option<&'a Rollout>,
     pub(crate) reads: &'a [u32],
+    /// Schema that it writes; 0: not known.
+    pub(crate) writes: u32,
+    /// Its version is set aside: the last resort.
+    pub(crate) aside: bool,
     pub(crate) capacity: Option<u32>,
     pub(crate) sessions: usize,
     /// Whether a suspect other than the session in question is there.
     pub(crate) other_suspect: bool,
 }
 
-/// The best place: one that has not failed the session, of the newest rollout of its Deployment or
-/// the newest version, then the least load in relation to capacity, then one that depends on the
-/// session alone.
+/// The best place: one of a version that is not set aside, that has not failed the session, that the
+/// rules say, of the Deployment that it leaves, of the newest rollout of its Deployment or the newest
+/// version, then the least load in relation to capacity, then one that depends on the session alone.
 ///
 /// # Errors
 /// Why each worker is unsuitable, in words.
@@ -55,26 +66,92 @@ pub(crate) fn pick<'a>(
     candidates: impl Iterator<Item = Candidate<'a>>,
     wish: &Wish<'_>,
 ) -> Result<WorkerId, String> {
-    let mut fit: Vec<(Trust, Candidate<'a>)> = Vec::new();
+    let all: Vec<Candidate<'a>> = candidates.collect();
+    let mut fit: Vec<(Rank, Candidate<'a>)> = Vec::new();
     let mut newest = Newest::default();
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
-    for candidate in candidates {
-        if let Some(why) = refusal(&candidate, wish) {
+    for candidate in &all {
+        let one_way = is_one_way(candidate, &all, wish);
+        if let Some(why) = refusal(candidate, wish, one_way) {
             *refusals.entry(why).or_default() += 1;
             continue;
         }
-        newest.note(&candidate);
-        fit.push((trust(&candidate, wish), candidate));
+        newest.note(candidate);
+        fit.push((Rank::of(candidate, wish, one_way), *candidate));
     }
     fit.into_iter()
-        .max_by(|(trust, one), (known, other)| {
-            trust
-                .cmp(known)
+        .max_by(|(rank, one), (known, other)| {
+            rank.cmp(known)
                 .then_with(|| newest.compare(one, other))
                 .then_with(|| compare(one, other, wish.session))
         })
         .map(|(_, candidate)| candidate.worker)
         .ok_or_else(|| in_words(&refusals))
+}
+
+/// Whether a session is better off with `chosen` than where it is, though it could stay there: by the
+/// rules and by age, not by load, so that nothing is ever moved back.
+pub(crate) fn is_better(chosen: &Candidate<'_>, current: &Candidate<'_>, wish: &Wish<'_>) -> bool {
+    let mut newest = Newest::default();
+    newest.note(chosen);
+    newest.note(current);
+    let standing = |candidate: &Candidate<'_>| {
+        let by_rules = Standing::of(candidate.version, wish.session, wish.attributes, wish.rules);
+        (!candidate.aside, by_rules)
+    };
+    standing(chosen)
+        .cmp(&standing(current))
+        .then_with(|| newest.compare(chosen, current))
+        .is_gt()
+}
+
+/// Where a candidate stands for a session but for age and load; greater is better.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    sound: bool,
+    returns: bool,
+    trust: Trust,
+    pinned: bool,
+    kept: bool,
+    standing: Standing,
+    same_deployment: bool,
+}
+
+impl Rank {
+    fn of(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Self {
+        let (version, rules) = (candidate.version, wish.rules);
+        let standing = Standing::of(version, wish.session, wish.attributes, rules);
+        let stays = rules.existing == Existing::Pinned;
+        let deployment = candidate.rollout.map(|rollout| &rollout.deployment);
+        Self {
+            sound: !candidate.aside,
+            returns: !one_way,
+            trust: trust(candidate, wish),
+            pinned: standing.pinned,
+            kept: stays && wish.home.is_some_and(|home| *home.version == *version),
+            standing,
+            same_deployment: deployment.is_some()
+                && deployment == wish.home.and_then(|home| home.deployment.as_ref()),
+        }
+    }
+}
+
+/// Whether a session that goes there could never go back: the candidate writes another schema than
+/// the session has, and no worker of another version that takes sessions reads it.
+fn is_one_way(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>) -> bool {
+    let writes = candidate.writes;
+    let home = wish.home;
+    let changes = wish.schema != 0
+        && writes != 0
+        && writes != wish.schema
+        && !wish.rules.rollout.allow_one_way
+        && home.is_none_or(|home| *home.version != *candidate.version && home.writes != writes);
+    changes
+        && !all.iter().any(|other| {
+            other.unfit.is_none()
+                && other.version != candidate.version
+                && other.reads.contains(&writes)
+        })
 }
 
 /// The newest rollout of each Deployment among those who take the session. Rollouts of different
@@ -129,7 +206,7 @@ fn trust(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Trust {
     }
 }
 
-fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Option<String> {
+fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Option<String> {
     if let Some(word) = candidate.unfit {
         return Some(word.to_owned());
     }
@@ -141,6 +218,16 @@ fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Option<String> {
     }
     if wish.schema != 0 && !candidate.reads.contains(&wish.schema) {
         return Some(format!("cannot read schema {}", wish.schema));
+    }
+    if wish.rules.is_disabled(candidate.version) {
+        return Some("of a disabled version".to_owned());
+    }
+    // A session that has no other place is better off there than nowhere.
+    if one_way && wish.planned {
+        return Some(format!(
+            "writes schema {}, which no other version reads (see allow_one_way)",
+            candidate.writes
+        ));
     }
     let full = |capacity| candidate.sessions >= usize::try_from(capacity).unwrap_or(usize::MAX);
     if candidate.capacity.is_some_and(full) {
@@ -162,13 +249,9 @@ fn compare(a: &Candidate<'_>, b: &Candidate<'_>, session: SessionId) -> Ordering
         .then_with(|| affinity(session, a.worker).cmp(&affinity(session, b.worker)))
 }
 
-/// A fixed but arbitrary number for each pair (the finalizer of `SplitMix64`).
+/// A fixed but arbitrary number for each pair.
 fn affinity(session: SessionId, worker: WorkerId) -> u64 {
-    let folded = (session.0 as u64) ^ ((session.0 >> 64) as u64);
-    let mut z = folded.wrapping_add(worker.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    mix(session, worker.0)
 }
 
 fn in_words(refusals: &BTreeMap<String, usize>) -> String {

@@ -2,10 +2,16 @@
 
 use std::net::SocketAddr;
 
-use holdline_session::{AttachReason, Epoch, MoveReason, Seq};
+use holdline_config::Eject;
+use holdline_session::{Epoch, MoveReason, Seq};
 use holdline_telemetry::Metrics;
 
-use super::*;
+use super::{
+    moves::{HURRY, REMIND_AFTER},
+    *,
+};
+
+mod rollout;
 
 const EJECT: Eject = Eject {
     sessions: 3,
@@ -23,7 +29,7 @@ impl World {
     fn new() -> Self {
         let metrics = Metrics::new();
         Self {
-            roster: Roster::new(metrics.workers.clone()),
+            roster: Roster::new(rules(), metrics.workers.clone()),
             metrics,
             now: Instant::now(),
         }
@@ -35,6 +41,7 @@ impl World {
         let about = About {
             version: version.into(),
             reads: vec![1],
+            writes: 1,
             capacity: None,
         };
         self.roster
@@ -43,7 +50,9 @@ impl World {
     }
 
     fn seek(&mut self, session: u128, seek: &Seek) -> Result<Reserved, String> {
-        self.roster.reserve(SessionId(session), seek, &[], self.now)
+        let attributes = Arc::default();
+        self.roster
+            .reserve(SessionId(session), &attributes, seek, &[], self.now)
     }
 
     fn attach(&mut self, session: u128) -> Reserved {
@@ -54,6 +63,13 @@ impl World {
 
     fn later(&mut self, by: Duration) {
         self.now += by;
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        eject: EJECT,
+        ..Rules::default()
     }
 }
 
@@ -89,7 +105,7 @@ fn a_place_given_back_is_free_again() {
     for _ in 0..20 {
         let place = world.attach(2);
         assert_eq!(place.worker, other);
-        world.roster.release(place.worker, place.place);
+        world.roster.release(place.worker, place.place, world.now);
     }
 }
 
@@ -228,7 +244,7 @@ fn a_lost_worker_tells_all_and_is_forgotten_with_the_last() {
         Some(WorkerState::Lost)
     );
     for place in places {
-        world.roster.release(worker, place.place);
+        world.roster.release(worker, place.place, world.now);
     }
     assert_eq!(world.roster.state(worker, world.now), None);
     assert!(!world.metrics.render().contains("state=\"lost\""));
@@ -277,9 +293,7 @@ fn failures_that_lie_apart_do_not_add_up() {
 }
 
 fn fail(world: &mut World, worker: WorkerId, session: u128) -> bool {
-    world
-        .roster
-        .failed(worker, SessionId(session), world.now, &EJECT)
+    world.roster.failed(worker, SessionId(session), world.now)
 }
 
 #[test]
@@ -347,6 +361,6 @@ fn a_worker_that_left_for_good_is_left_when_its_last_session_is_gone() {
         .roster
         .drain(worker, Cause::Discovery, None, world.now);
     assert!(!world.roster.is_left(worker));
-    world.roster.release(worker, place.place);
+    world.roster.release(worker, place.place, world.now);
     assert!(world.roster.is_left(worker));
 }

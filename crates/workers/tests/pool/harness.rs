@@ -4,7 +4,7 @@ use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use holdline_config::{
-    ByteSize, Discovery, Eject, Existing, Keepalive, StaticDiscovery, WorkerPool,
+    ByteSize, Discovery, Eject, Existing, Keepalive, Rollout, StaticDiscovery, WorkerPool,
 };
 use holdline_session::{
     Attach, AttachReason, Epoch, FromWorker, Input, InputKind, LegRef, Limits, Payload, Seek, Seq,
@@ -46,6 +46,7 @@ pub(crate) fn settings(addresses: Vec<SocketAddr>) -> WorkerPool {
             r#for: Duration::from_secs(30),
         },
         existing: Existing::OnDrain,
+        rollout: Rollout::default(),
     }
 }
 

@@ -2,6 +2,9 @@
 
 use super::*;
 
+static NO_ATTRIBUTES: Attributes = Attributes::new();
+static RULES: std::sync::LazyLock<Rules> = std::sync::LazyLock::new(Rules::default);
+
 const SCHEMAS: &[u32] = &[1, 2];
 
 fn worker(id: u64) -> Candidate<'static> {
@@ -12,6 +15,8 @@ fn worker(id: u64) -> Candidate<'static> {
         rank: 1,
         rollout: None,
         reads: SCHEMAS,
+        writes: 1,
+        aside: false,
         capacity: None,
         sessions: 0,
         other_suspect: false,
@@ -21,6 +26,9 @@ fn worker(id: u64) -> Candidate<'static> {
 fn wish() -> Wish<'static> {
     Wish {
         session: SessionId(7),
+        attributes: &NO_ATTRIBUTES,
+        rules: &RULES,
+        home: None,
         schema: 1,
         avoid: None,
         planned: false,

@@ -1,0 +1,269 @@
+//! Rollout rules over a whole roster: who is placed where, and who is told to leave.
+#![allow(clippy::unwrap_used)]
+
+use holdline_config::{Existing, SetAside};
+
+use super::*;
+use crate::Rollout;
+
+impl World {
+    fn rules(&mut self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = self.roster.rules().clone();
+        change(&mut rules);
+        self.roster.set_rules(rules);
+    }
+
+    fn version_of(&self, reserved: &Reserved) -> String {
+        reserved.version.to_string()
+    }
+
+    /// All sessions of a worker that are told to leave now.
+    fn told(&mut self, worker: WorkerId) -> usize {
+        let now = self.now;
+        let due = self.roster.leaving(worker, now).is_some();
+        (0..1_000)
+            .take_while(|_| due && self.roster.move_one(worker, now))
+            .count()
+    }
+
+    fn rolled(&mut self, worker: WorkerId, deployment: &str, revision: u64) {
+        let mut pod = Pod::new(format!("{worker:?}"), "pod".to_owned());
+        pod.rollout = Some(Rollout {
+            deployment: deployment.into(),
+            revision,
+        });
+        self.roster.set_pod(worker, Some(&Arc::new(pod)));
+    }
+}
+
+fn leaves(worker: WorkerId) -> Seek {
+    Seek {
+        avoid: Some(worker),
+        planned: true,
+        ..seek()
+    }
+}
+
+#[test]
+fn weights_bind_handoffs_too() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.ready(2, "v1");
+    world.ready(3, "v2");
+    world
+        .rules(|rules| rules.rollout.weights = [("v1".to_owned(), 7), ("v2".to_owned(), 3)].into());
+    for session in 0..200 {
+        let place = world.attach(session);
+        let before = world.version_of(&place);
+        let next = world.seek(session, &leaves(place.worker)).unwrap();
+        // Of v2 there is one worker: what leaves it for once has nowhere else to go.
+        if before == "v1" {
+            assert_eq!(world.version_of(&next), "v1");
+        }
+        world.roster.release(next.worker, next.place, world.now);
+    }
+    let canary = world.roster.leaving(old, world.now);
+    assert_eq!(canary, None, "weights alone move nobody");
+}
+
+#[test]
+fn a_pin_is_kept_when_there_is_a_worker_and_served_by_others_when_there_is_none() {
+    let mut world = World::new();
+    world.ready(1, "v1");
+    world.rules(|rules| {
+        rules.rollout.pins = vec![holdline_config::Pin {
+            attribute: "parameter.tenant".to_owned(),
+            equals: "acme".to_owned(),
+            version: "v2".to_owned(),
+        }];
+    });
+    let acme = Attributes::from([("parameter.tenant".to_owned(), "acme".to_owned())]);
+    let acme = Arc::new(acme);
+    let place = |world: &mut World| {
+        let id = SessionId(1);
+        let reserved = world.roster.reserve(id, &acme, &seek(), &[], world.now);
+        reserved.unwrap().version.to_string()
+    };
+    assert_eq!(place(&mut world), "v1");
+    world.ready(2, "v2");
+    assert_eq!(place(&mut world), "v2");
+    for _ in 0..10 {
+        assert_eq!(place(&mut world), "v2");
+    }
+    let other = world.attach(9);
+    assert_eq!(world.version_of(&other), "v1", "the least loaded");
+}
+
+#[test]
+fn a_disabled_version_is_emptied_at_once_and_gets_nothing() {
+    let mut world = World::new();
+    let bad = world.ready(1, "v3");
+    for session in 0..50 {
+        world.attach(session);
+    }
+    world.rules(|rules| rules.rollout.disabled = vec!["v3".to_owned()]);
+    let words = "1 worker: 1 of a disabled version";
+    assert_eq!(world.seek(99, &seek()).unwrap_err(), words);
+    assert!(!world.roster.ready(world.now));
+    assert_eq!(world.told(bad), 0, "no place is better than this one yet");
+
+    world.ready(2, "v1");
+    assert!(world.roster.leaving(bad, world.now).unwrap().at_once);
+    assert_eq!(world.told(bad), 50);
+}
+
+#[test]
+fn eager_calls_go_to_the_newest_and_never_back() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.rolled(old, "d", 1);
+    let place = world.attach(1);
+    let new = world.ready(2, "v2");
+    world.rolled(new, "d", 2);
+    assert_eq!(world.told(old), 0, "on_drain");
+    world.rules(|rules| rules.existing = Existing::Eager);
+    assert_eq!(world.told(old), 1);
+    assert_eq!(place.signals.take_move(), Some(MoveReason::Rollout));
+    let next = world.seek(1, &leaves(old)).unwrap();
+    assert_eq!(next.worker, new);
+    world.roster.attached(next.worker, next.place);
+    assert_eq!(world.told(new), 0);
+}
+
+#[test]
+fn pinned_calls_stay_with_their_version_to_the_last() {
+    let mut world = World::new();
+    world.rules(|rules| rules.existing = Existing::Pinned);
+    let old = world.ready(1, "v1");
+    world.attach(1);
+    world.ready(2, "v2");
+    let left = Some(Duration::from_secs(60));
+    world.roster.drain(old, Cause::Message, left, world.now);
+    assert_eq!(world.told(old), 0);
+    let sister = world.ready(3, "v1");
+    assert_eq!(world.seek(1, &leaves(old)).unwrap().worker, sister);
+    world.roster.drain(sister, Cause::Health, None, world.now);
+    world.later(Duration::from_secs(58));
+    assert_eq!(world.told(old), 1, "better another version than none");
+}
+
+#[test]
+fn a_lost_worker_s_pinned_calls_go_to_another_of_its_version() {
+    let mut world = World::new();
+    world.rules(|rules| rules.existing = Existing::Pinned);
+    let old = world.ready(1, "v1");
+    let place = world.attach(1);
+    let sister = world.ready(2, "v1");
+    world.roster.drain(old, Cause::Health, None, world.now);
+    world.ready(3, "v2");
+    world.roster.lost(old, "reset".to_owned(), world.now);
+    world.roster.release(old, place.place, world.now);
+    let recovery = Seek {
+        planned: false,
+        ..leaves(old)
+    };
+    assert_eq!(world.seek(1, &recovery).unwrap().worker, sister);
+}
+
+#[test]
+fn deployments_side_by_side_do_not_swap_calls() {
+    let mut world = World::new();
+    let mine = [world.ready(1, "v1"), world.ready(2, "v1")];
+    let others = [world.ready(3, "b1"), world.ready(4, "b1")];
+    for (worker, deployment) in mine.iter().zip(["d", "d"]) {
+        world.rolled(*worker, deployment, 3);
+    }
+    for worker in others {
+        world.rolled(worker, "e", 9);
+    }
+    for session in 0..40 {
+        let place = world.attach(session);
+        let next = world.seek(session, &leaves(place.worker)).unwrap();
+        assert_eq!(next.version, place.version);
+        world.roster.release(next.worker, next.place, world.now);
+    }
+}
+
+#[test]
+fn a_version_that_fails_several_sessions_gives_them_back() {
+    let mut world = World::new();
+    world.rules(|rules| {
+        rules.rollout.set_aside = SetAside {
+            sessions: 2,
+            within: Duration::from_secs(10),
+            probe_after: Duration::from_secs(60),
+        };
+    });
+    let bad = world.ready(1, "v2");
+    for session in 0..5 {
+        world.attach(session);
+    }
+    let good = world.ready(2, "v1");
+    let failed = |world: &mut World, session| {
+        let version = world
+            .roster
+            .version_failed(bad, SessionId(session), world.now);
+        version.is_some()
+    };
+    assert!(!failed(&mut world, 1) && !failed(&mut world, 1));
+    assert!(failed(&mut world, 2));
+    assert_eq!(world.told(bad), 5);
+    for session in 100..120 {
+        assert_eq!(world.attach(session).worker, good);
+    }
+    world.later(Duration::from_secs(60));
+    let new = |world: &mut World, session| {
+        let seek = Seek {
+            reason: AttachReason::New,
+            ..seek()
+        };
+        world.seek(session, &seek).unwrap().worker
+    };
+    let probes = (200..220).filter(|session| new(&mut world, *session) == bad);
+    assert_eq!(probes.count(), 1);
+}
+
+#[test]
+fn calls_with_state_do_not_go_where_they_could_not_come_back_from() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.attach(1);
+    let new = world.ready(2, "v2");
+    world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
+    world.roster.drain(old, Cause::Health, None, world.now);
+    assert_eq!(world.told(old), 0);
+    let said = world.seek(1, &leaves(old)).unwrap_err();
+    assert!(said.contains("writes schema 2"), "{said}");
+
+    // Without any other place it is better off there than nowhere.
+    let recovery = Seek {
+        planned: false,
+        ..leaves(old)
+    };
+    assert_eq!(world.seek(1, &recovery).unwrap().worker, new);
+
+    // A third version can read it: now there is a way back.
+    let bridge = world.ready(3, "v1b");
+    world.roster.workers.get_mut(&bridge).unwrap().about.reads = vec![2];
+    assert_eq!(world.told(old), 1);
+    world.roster.drain(bridge, Cause::Health, None, world.now);
+
+    world.later(REMIND_AFTER);
+    assert_eq!(world.told(old), 0);
+    world.rules(|rules| rules.rollout.allow_one_way = true);
+    assert_eq!(world.told(old), 1);
+}
+
+#[test]
+fn a_call_without_state_may_go_anywhere() {
+    let mut world = World::new();
+    world.ready(1, "v1");
+    let new = world.ready(2, "v2");
+    world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
+    world.roster.versions.drains("v1", &["v2"]);
+    let fresh = Seek {
+        schema: 0,
+        ..seek()
+    };
+    assert_eq!(world.seek(1, &fresh).unwrap().worker, new);
+}
