@@ -17,6 +17,7 @@ mod metrics;
 mod model_leg;
 mod pressure;
 mod privacy;
+mod reload;
 mod security;
 mod signatures;
 mod stage;

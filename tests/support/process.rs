@@ -100,17 +100,24 @@ pub(crate) struct EdgeProcess {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     pub(crate) callers: SocketAddr,
-    _config: TempDir,
+    _config: Option<TempDir>,
 }
 
 impl EdgeProcess {
     pub(crate) async fn start(workers: &[&WorkerProcess]) -> Self {
         let config = tempfile::tempdir().unwrap();
         let file = raw_edge_config(config.path(), workers.iter().map(|it| it.address));
+        let mut edge = Self::of(&file).await;
+        edge._config = Some(config);
+        edge
+    }
+
+    /// With this file, which outlives it; its first listener is for callers.
+    pub(crate) async fn of(file: &Path) -> Self {
         let mut child = holdline()
             .arg("run")
             .arg("--config")
-            .arg(&file)
+            .arg(file)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -118,7 +125,7 @@ impl EdgeProcess {
             log: lines(child.stderr.take().unwrap()),
             child,
             callers: SocketAddr::from(([0, 0, 0, 0], 0)),
-            _config: config,
+            _config: None,
         };
         let listening = edge.logged("listening").await;
         assert_eq!(listening["listener"], "callers");

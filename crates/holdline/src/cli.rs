@@ -73,6 +73,8 @@ Signals:
   SIGTERM, SIGINT   drain: /readyz fails at once; calls are still taken for `drain.lame_duck`, then
                     refused with 503; live calls go on until they end or `drain.deadline` comes.
                     Set the orchestrator's patience (terminationGracePeriodSeconds) above that.
+  SIGHUP            reads the configuration again, as is done when its file changes. A file that is
+                    wrong changes nothing. What needs a restart is named in the log.
   a second one      goes to the deadline at once: live calls are closed in good order.
 
 The soft limit of open files is raised to the hard one: a call takes two sockets and more.

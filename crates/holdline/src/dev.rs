@@ -89,7 +89,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     }
     explain(&args, &worker.file, ports[2]);
     let rolling = tokio::spawn(worker.roll_on_change());
-    let served = commands::run::serve(config).await;
+    let served = commands::run::serve(config, None).await;
     rolling.abort();
     served
 }

@@ -13,22 +13,33 @@ use crate::lifecycle::{Phase, takes_calls};
 /// How many calls there are, and whether more may be. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
-    limit: usize,
-    retry_after: Duration,
+    bounds: Arc<watch::Sender<Bounds>>,
     phase: watch::Receiver<Phase>,
     active: Arc<watch::Sender<usize>>,
 }
 
+/// How many calls may be, and what the others are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Calls at once.
+    pub(crate) limit: usize,
+    /// When to come again.
+    pub(crate) retry_after: Duration,
+}
+
 impl Admission {
-    /// Admits up to `limit` calls at once while `phase` takes calls; the others are told to come
-    /// again in `retry_after`.
-    pub(crate) fn new(limit: usize, retry_after: Duration, phase: watch::Receiver<Phase>) -> Self {
+    /// Admits as many calls as `bounds` say while `phase` takes calls.
+    pub(crate) fn new(bounds: Bounds, phase: watch::Receiver<Phase>) -> Self {
         Self {
-            limit,
-            retry_after,
+            bounds: Arc::new(watch::Sender::new(bounds)),
             phase,
             active: Arc::new(watch::Sender::new(0)),
         }
+    }
+
+    /// Other bounds hold from the next call on; those that are admitted stay.
+    pub(crate) fn set_bounds(&self, bounds: Bounds) {
+        self.bounds.send_replace(bounds);
     }
 
     /// Calls that are admitted now.
@@ -45,7 +56,7 @@ impl Admission {
 
     /// Whether a new call would be admitted now.
     pub(crate) fn is_open(&self) -> bool {
-        takes_calls(*self.phase.borrow()) && self.active() < self.limit
+        takes_calls(*self.phase.borrow()) && self.active() < self.bounds.borrow().limit
     }
 
     /// Admits a new call.
@@ -56,8 +67,9 @@ impl Admission {
         if !takes_calls(*self.phase.borrow()) {
             return Err(self.refuse(RefusalReason::Draining));
         }
+        let limit = self.bounds.borrow().limit;
         let admitted = self.active.send_if_modified(|calls| {
-            let room = *calls < self.limit;
+            let room = *calls < limit;
             *calls += usize::from(room);
             room
         });
@@ -76,7 +88,7 @@ impl Admission {
     pub(crate) fn refuse(&self, reason: RefusalReason) -> Refusal {
         Refusal {
             reason,
-            retry_after: self.retry_after,
+            retry_after: self.bounds.borrow().retry_after,
         }
     }
 }
@@ -96,10 +108,29 @@ mod tests {
 
     use super::*;
 
+    fn bounds(limit: usize) -> Bounds {
+        Bounds {
+            limit,
+            retry_after: Duration::from_secs(5),
+        }
+    }
+
+    #[tokio::test]
+    async fn other_bounds_hold_from_the_next_call_on() {
+        let phase = watch::Sender::new(Phase::Serving);
+        let gate = Admission::new(bounds(1), phase.subscribe());
+        let _first = gate.admit().unwrap();
+        gate.set_bounds(bounds(2));
+        let _second = gate.admit().unwrap();
+        gate.set_bounds(bounds(1));
+        assert_eq!(gate.active(), 2);
+        assert_eq!(gate.admit().unwrap_err().reason, RefusalReason::Full);
+    }
+
     #[tokio::test]
     async fn counts_admits_to_the_limit_and_refuses_when_draining() {
         let phase = watch::Sender::new(Phase::Serving);
-        let gate = Admission::new(1, Duration::from_secs(5), phase.subscribe());
+        let gate = Admission::new(bounds(1), phase.subscribe());
         gate.idle().await;
         let permit = gate.admit().unwrap();
         assert_eq!(gate.active(), 1);

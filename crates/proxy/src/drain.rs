@@ -34,8 +34,10 @@ pub struct ExitReport {
 }
 
 /// Waits for the wish to drain, then sees the edge to its end.
-pub(crate) async fn drained(edge: &Edge, settings: &Drain, mut lifecycle: Lifecycle) -> ExitReport {
+pub(crate) async fn drained(edge: &Edge, mut lifecycle: Lifecycle) -> ExitReport {
     lifecycle.wished(Wish::Drain).await;
+    // As they are now: a drain that has begun is not to change its course.
+    let settings = *edge.drain.borrow();
     let mut drain = Draining {
         edge,
         settings,
@@ -62,7 +64,7 @@ pub(crate) async fn drained(edge: &Edge, settings: &Drain, mut lifecycle: Lifecy
 
 struct Draining<'a> {
     edge: &'a Edge,
-    settings: &'a Drain,
+    settings: Drain,
     lifecycle: Lifecycle,
     began: Instant,
 }
@@ -101,7 +103,7 @@ impl Draining<'_> {
     async fn refuse(&mut self) -> Next {
         let Drain {
             deadline, notice, ..
-        } = *self.settings;
+        } = self.settings;
         let next = self.wait(deadline.saturating_sub(notice), true).await;
         if next != Next::Time {
             return next;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use holdline_config::Audio;
+use holdline_config::{Audio, Drain};
 use holdline_legs::Dialer;
 use holdline_session::Limits;
 use holdline_telemetry::Metrics;
@@ -37,6 +37,8 @@ pub(crate) struct Edge {
     pub(crate) returns: u32,
     /// How many may be.
     pub(crate) admission: Admission,
+    /// How the edge's own end goes, once it begins.
+    pub(crate) drain: watch::Sender<Drain>,
     /// How far the edge's own end has come.
     pub(crate) phase: watch::Receiver<Phase>,
     /// Whether what callers say and send may be shown.

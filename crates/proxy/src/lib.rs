@@ -12,6 +12,7 @@
 //! | `call` | one task for each call, around its engine |
 //! | `table` | who is on the line |
 //! | `gate`, `callbook` | what carriers are answered, and what is remembered for that |
+//! | `reload` | a configuration that changes under live calls |
 //! | `lifecycle`, `drain`, `admission` | how an edge comes to its end, and who is let in until then |
 //! | `admin` | the operator's HTTP port |
 //!
@@ -31,6 +32,7 @@ mod lifecycle;
 mod limits;
 mod listeners;
 mod order;
+mod reload;
 mod run;
 mod status;
 mod table;
@@ -39,4 +41,5 @@ pub use drain::ExitReport;
 pub use error::RunError;
 pub use lifecycle::{Control, Lifecycle, Phase};
 pub use listeners::Listeners;
+pub use reload::Reload;
 pub use run::{run, verify};

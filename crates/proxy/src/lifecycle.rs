@@ -3,7 +3,9 @@
 //! Signals belong to the binary, tests have none: both hold a [`Control`], and `run` holds the
 //! other end. The phase is a watched value, so nobody needs to poll or sleep.
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+
+use crate::Reload;
 
 /// Where an edge stands between its start and its exit. Only ever goes forward.
 ///
@@ -18,6 +20,9 @@ pub(crate) fn takes_calls(phase: Phase) -> bool {
     phase < Phase::Refusing
 }
 
+/// Configurations that stand unread at most; who brings more waits.
+const RELOADS_MAX: usize = 4;
+
 /// What has been asked of an edge so far.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Wish {
@@ -31,6 +36,7 @@ pub(crate) enum Wish {
 pub struct Control {
     wish: watch::Sender<Wish>,
     phase: watch::Receiver<Phase>,
+    reloads: mpsc::Sender<Reload>,
 }
 
 impl Control {
@@ -42,6 +48,13 @@ impl Control {
     /// Goes to the deadline at once, as a second SIGTERM does: live calls are ended.
     pub fn close(&self) {
         self.raise(Wish::Close);
+    }
+
+    /// Hands over a configuration that was read again. Waits while several stand unread, and is
+    /// without effect once the edge has ended. Cancel safe: it is handed over or not.
+    pub async fn reload(&self, reload: Reload) {
+        // Nobody to take it: the edge has ended.
+        let _ = self.reloads.send(reload).await;
     }
 
     /// A view of the phase. A receiver that follows it sees each value that it waits for, though
@@ -67,6 +80,7 @@ impl Control {
 pub struct Lifecycle {
     wish: watch::Receiver<Wish>,
     phase: watch::Sender<Phase>,
+    reloads: Option<mpsc::Receiver<Reload>>,
 }
 
 impl Lifecycle {
@@ -75,15 +89,27 @@ impl Lifecycle {
     pub fn new() -> (Self, Control) {
         let (wish, wished) = watch::channel(Wish::Serve);
         let (phase, seen) = watch::channel(Phase::Serving);
+        let (reloads, reloaded) = mpsc::channel(RELOADS_MAX);
         let lifecycle = Self {
             wish: wished,
             phase,
+            reloads: Some(reloaded),
         };
-        (lifecycle, Control { wish, phase: seen })
+        let control = Control {
+            wish,
+            phase: seen,
+            reloads,
+        };
+        (lifecycle, control)
     }
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+
+    /// Configurations that are read again; none the second time.
+    pub(crate) fn reloads(&mut self) -> Option<mpsc::Receiver<Reload>> {
+        self.reloads.take()
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

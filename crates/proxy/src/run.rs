@@ -1,10 +1,6 @@
 //! An edge from its start to its exit.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use holdline_config::{Config, WorkerPool};
 use holdline_legs::{Arrivals, Dialer, Gate, ListenerRuntime, OnCall};
@@ -15,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
-    callbook::CallBook, clock::Clock, drain::drained, edge::Edge, limits::session_limits,
+    callbook::CallBook, clock::Clock, drain::drained, edge::Edge, limits::session_limits, reload,
     table::Table,
 };
 
@@ -35,7 +31,7 @@ const FRAME_OVERHEAD: u64 = 1024;
 pub async fn run(
     config: Config,
     listeners: Listeners,
-    lifecycle: Lifecycle,
+    mut lifecycle: Lifecycle,
 ) -> Result<ExitReport, RunError> {
     let metrics = Metrics::new();
     let tasks = Handle::current().metrics();
@@ -80,7 +76,11 @@ pub async fn run(
         done,
     ));
 
-    let report = drained(&edge, &config.drain, lifecycle).await;
+    if let Some(reloads) = lifecycle.reloads() {
+        servers.spawn(reload::follow(Arc::clone(&edge), config, reloads));
+    }
+
+    let report = drained(&edge, lifecycle).await;
     // Handshakes in flight and operators' connections are no reason to stay.
     servers.shutdown().await;
     Ok(report)
@@ -114,14 +114,8 @@ fn edge(
     lifecycle: &Lifecycle,
 ) -> Result<Edge, RunError> {
     metrics.build.set_version(env!("CARGO_PKG_VERSION"));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
-    metrics.build.config_loaded(&config.fingerprint(), now);
-    let admission = Admission::new(
-        usize::try_from(config.limits.sessions).unwrap_or(usize::MAX),
-        config.drain.retry_after,
-        lifecycle.phase(),
-    );
+    reload::note(config, &metrics);
+    let admission = Admission::new(reload::bounds(config), lifecycle.phase());
     Ok(Edge {
         clock: Clock::start(),
         limits: session_limits(&config.session),
@@ -133,6 +127,7 @@ fn edge(
         book: CallBook::default(),
         returns: config.session.resume.attempts,
         admission,
+        drain: watch::Sender::new(config.drain),
         phase: lifecycle.phase(),
         content: config.log.content,
     })

@@ -61,6 +61,7 @@ pub struct BuildMetrics {
     info: IntGaugeVec,
     config: IntGaugeVec,
     loaded: IntGauge,
+    reloads: IntCounterVec,
 }
 
 impl BuildMetrics {
@@ -80,6 +81,11 @@ impl BuildMetrics {
                 "holdline_config_loaded_timestamp_seconds",
                 "When the configuration in force was loaded, in seconds since 1970.",
             ),
+            reloads: register.counters(
+                "holdline_config_reloads_total",
+                "Configurations that were read again: taken up, or refused.",
+                &["result"],
+            ),
         }
     }
 
@@ -94,5 +100,11 @@ impl BuildMetrics {
         self.config.reset();
         self.config.with_label_values(&[fingerprint]).set(1);
         self.loaded.set(unix_seconds);
+    }
+
+    /// The configuration was read again, and taken up or not.
+    pub fn config_reloaded(&self, ok: bool) {
+        let result = if ok { "ok" } else { "refused" };
+        self.reloads.with_label_values(&[result]).inc();
     }
 }

@@ -31,6 +31,7 @@ fn busy() -> Metrics {
     metrics.admin.refused("token");
     metrics.build.set_version("0.1.0");
     metrics.build.config_loaded("0a1b2c", 1_790_000_000);
+    metrics.build.config_reloaded(true);
     metrics
 }
 
@@ -57,6 +58,7 @@ fn names_and_types() {
             "holdline_commands_dropped_total counter",
             "holdline_config_info gauge",
             "holdline_config_loaded_timestamp_seconds gauge",
+            "holdline_config_reloads_total counter",
             "holdline_dial_duration_seconds histogram",
             "holdline_dial_failures_total counter",
             "holdline_discovery_failing gauge",

@@ -1,5 +1,7 @@
 //! `holdline run`: the edge as a process.
 
+mod watch;
+
 use std::io;
 
 use holdline_config::{Config, LogFormat};
@@ -8,13 +10,19 @@ use holdline_telemetry::logging::{self, Format};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use self::watch::Watched;
 use crate::{Failure, cli::RunArgs};
 
 /// Runs the edge until it has drained.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    // Before it is parsed: what changes from now on is seen.
+    let content = std::fs::read(&args.config).ok();
     let config = super::load(&args.config)?;
     start_logs(&config)?;
-    super::block_on(serve(config))
+    super::block_on(async {
+        let watched = Watched::new(&args.config, content)?;
+        serve(config, Some(watched)).await
+    })
 }
 
 /// Sets the process up as the configuration says.
@@ -30,10 +38,13 @@ pub(crate) fn start_logs(config: &Config) -> Result<(), Failure> {
 }
 
 /// Serves until it has drained, which SIGTERM or SIGINT asks for.
-pub(crate) async fn serve(config: Config) -> Result<(), Failure> {
+pub(crate) async fn serve(config: Config, watched: Option<Watched>) -> Result<(), Failure> {
     let signals = Signals::watch()?;
     let listeners = Listeners::bind(&config).await.map_err(failure)?;
     let (lifecycle, control) = Lifecycle::new();
+    if let Some(watched) = watched {
+        tokio::spawn(watched.follow(control.clone()));
+    }
     tokio::spawn(signals.obey(control));
     info!(version = env!("CARGO_PKG_VERSION"), "edge starts");
     let report = holdline_proxy::run(config, listeners, lifecycle)

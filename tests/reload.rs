@@ -1,0 +1,211 @@
+//! A configuration that changes while calls are up: over real processes, with real calls.
+
+use std::{
+    os::unix::fs::symlink,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    stage::get,
+    support::{Caller, EdgeProcess, WorkerProcess, raw_edge_config, soon},
+};
+
+/// Long enough for the bound of the kill switch to mean something, short enough for a laptop.
+const CALLS: usize = 20;
+/// Longest time until a disabled version has no call.
+const EMPTY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Two workers, an edge, and the folder with the file that it runs with.
+struct Ground {
+    folder: tempfile::TempDir,
+    _workers: [WorkerProcess; 2],
+    edge: EdgeProcess,
+    /// The file without rules.
+    plain: String,
+}
+
+impl Ground {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (workers, plain) = workers(folder.path()).await;
+        let file = folder.path().join("holdline.yaml");
+        let mut edge = EdgeProcess::of(&file).await;
+        ready(&mut edge).await;
+        Self {
+            folder,
+            _workers: workers,
+            edge,
+            plain,
+        }
+    }
+
+    fn write(&self, rules: &str) {
+        // In one step, as every careful program does.
+        let new = self.folder.path().join("new.yaml");
+        std::fs::write(&new, with(&self.plain, rules)).unwrap();
+        std::fs::rename(&new, self.folder.path().join("holdline.yaml")).unwrap();
+    }
+
+    async fn rules(&mut self, rules: &str) -> String {
+        self.write(rules);
+        let told = self.edge.logged("configuration taken up").await;
+        told["applied"].as_str().unwrap().to_owned()
+    }
+
+    async fn call(&self) -> Caller {
+        Caller::connect(self.edge.callers).await
+    }
+}
+
+async fn workers(folder: &Path) -> ([WorkerProcess; 2], String) {
+    let workers = [
+        WorkerProcess::start("v1").await,
+        WorkerProcess::start("v2").await,
+    ];
+    let file = raw_edge_config(folder, workers.iter().map(|it| it.address));
+    let plain = std::fs::read_to_string(file).unwrap();
+    (workers, plain)
+}
+
+fn with(plain: &str, rules: &str) -> String {
+    plain.replace(
+        "default: {discovery",
+        &format!("default: {{{rules} discovery"),
+    )
+}
+
+/// Waits until both workers take calls.
+async fn ready(edge: &mut EdgeProcess) {
+    let admin = edge.logged("listening").await;
+    let admin = admin["address"].as_str().unwrap().parse().unwrap();
+    let asking = async {
+        let ready = |body: String| body.matches(r#""state": "ready""#).count();
+        while ready(get(admin, "/workers").await) < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("two workers", asking).await;
+}
+
+/// The version that answers a call now.
+async fn version(caller: &mut Caller) -> String {
+    caller.say("who").await;
+    let answer = caller.hear().await;
+    let version = answer.split(' ').nth(1).unwrap();
+    version.to_owned()
+}
+
+#[tokio::test]
+async fn a_disabled_version_is_empty_within_five_seconds_and_no_call_notices() {
+    let mut ground = Ground::start().await;
+    let applied = ground.rules("rollout: {weights: {v2: 1}},").await;
+    assert_eq!(applied, "workers.default.rollout.weights.v2");
+    let mut calls = Vec::new();
+    for _ in 0..CALLS {
+        let mut caller = ground.call().await;
+        assert_eq!(version(&mut caller).await, "v2");
+        calls.push(caller);
+    }
+
+    let since = Instant::now();
+    // At this pace a planned move of all would take as many seconds.
+    let slow = "handoffs_per_second: 1, rollout: {disabled: [v2]},";
+    ground.rules(slow).await;
+    for _ in 0..CALLS {
+        ground.edge.logged("handoff").await;
+    }
+    assert!(since.elapsed() < EMPTY_WITHIN, "{:?}", since.elapsed());
+    for caller in &mut calls {
+        caller.say("who").await;
+        assert_eq!(caller.hear().await, "2 v1 who", "numbered on, nothing lost");
+    }
+    assert_eq!(version(&mut ground.call().await).await, "v1");
+}
+
+#[tokio::test]
+async fn weights_decide_who_answers_and_eager_moves_those_that_are_there() {
+    let mut ground = Ground::start().await;
+    ground.rules("rollout: {weights: {v1: 1}},").await;
+    let mut caller = ground.call().await;
+    assert_eq!(version(&mut caller).await, "v1");
+
+    ground.rules("rollout: {weights: {v2: 1}},").await;
+    assert_eq!(version(&mut ground.call().await).await, "v2");
+    assert_eq!(version(&mut caller).await, "v1", "existing calls stay");
+
+    ground
+        .rules("existing: eager, rollout: {weights: {v2: 1}},")
+        .await;
+    let handoff = ground.edge.logged("handoff").await;
+    assert_eq!(handoff["kind"], "rollout", "{handoff}");
+    assert_eq!(version(&mut caller).await, "v2");
+}
+
+#[tokio::test]
+async fn a_bad_file_changes_nothing_and_says_all_that_is_wrong() {
+    let mut ground = Ground::start().await;
+    ground.rules("rollout: {weights: {v1: 1}},").await;
+    let mut caller = ground.call().await;
+    assert_eq!(version(&mut caller).await, "v1");
+
+    ground.write("rollout: {wieghts: {v2: 1}, disabled: v1}, existing: now,");
+    let told = ground
+        .edge
+        .logged("configuration refused: the one in force stays")
+        .await;
+    assert_eq!(told["level"], "ERROR");
+    let errors = told["errors"].as_str().unwrap();
+    for part in ["wieghts", "`weights`", "existing"] {
+        assert!(errors.contains(part), "{errors}");
+    }
+    assert_eq!(version(&mut caller).await, "v1");
+    assert_eq!(version(&mut ground.call().await).await, "v1");
+
+    ground.write("rollout: {weights: {v2: 1}}, connect_timeout: 9s,");
+    let told = ground
+        .edge
+        .logged("configuration: these changes need a restart; until then the old values hold")
+        .await;
+    assert_eq!(told["keys"], "workers.default.connect_timeout");
+    assert_eq!(version(&mut ground.call().await).await, "v2");
+}
+
+/// A ConfigMap in a pod: `holdline.yaml` is a link to `..data/holdline.yaml`, `..data` one to a folder,
+/// and an update puts a new `..data` in the place of the old one.
+#[tokio::test]
+async fn a_config_map_that_is_swapped_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_workers, plain) = workers(folder.path()).await;
+    std::fs::remove_file(folder.path().join("holdline.yaml")).unwrap();
+    let publish = |name: &str, rules: &str| {
+        let data = folder.path().join(name);
+        std::fs::create_dir(&data).unwrap();
+        std::fs::write(data.join("holdline.yaml"), with(&plain, rules)).unwrap();
+        symlink(name, folder.path().join("..data_tmp")).unwrap();
+        std::fs::rename(
+            folder.path().join("..data_tmp"),
+            folder.path().join("..data"),
+        )
+        .unwrap();
+    };
+    publish("..1", "");
+    let file = folder.path().join("holdline.yaml");
+    symlink("..data/holdline.yaml", &file).unwrap();
+    let mut edge = EdgeProcess::of(&file).await;
+    ready(&mut edge).await;
+
+    publish("..2", "rollout: {weights: {v2: 1}},");
+    edge.logged("configuration taken up").await;
+    let mut caller = Caller::connect(edge.callers).await;
+    assert_eq!(version(&mut caller).await, "v2");
+}
+
+#[tokio::test]
+async fn sighup_reads_the_file_again_even_if_it_is_the_same() {
+    let mut ground = Ground::start().await;
+    ground.edge.signal("HUP").await;
+    let told = ground.edge.logged("configuration taken up").await;
+    assert_eq!(told["applied"], "");
+    assert_eq!(ground.edge.terminate().await.code(), Some(0));
+}
