@@ -501,13 +501,13 @@ impl Roster {
 
     fn forget_if_over(&mut self, worker: WorkerId) {
         let done = |entry: &Entry| entry.over && entry.occupants.is_empty();
-        if self.workers.get(&worker).is_some_and(done) {
-            if let Some(entry) = self.workers.remove(&worker) {
-                if self.gone.len() == GONE_MAX {
-                    self.gone.pop_front();
-                }
-                self.gone.push_back((worker, entry.home()));
+        if self.workers.get(&worker).is_some_and(done)
+            && let Some(entry) = self.workers.remove(&worker)
+        {
+            if self.gone.len() == GONE_MAX {
+                self.gone.pop_front();
             }
+            self.gone.push_back((worker, entry.home()));
         }
     }
 }
