@@ -73,8 +73,9 @@ impl Worker for Faulty {
             process::abort();
         }
         if self.leak > 0 {
-            // Written to, so that it is not only promised by the system.
-            std::mem::forget(vec![1_u8; self.leak]);
+            // Written to, so that it is not only promised by the system; and the compiler is not to
+            // see that nobody ever reads it.
+            std::mem::forget(std::hint::black_box(vec![1_u8; self.leak]));
         }
         self.bridge.handle(session, call, input)
     }

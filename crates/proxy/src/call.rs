@@ -214,7 +214,7 @@ impl Call {
                 Output::Report(report) => {
                     match &report {
                         Report::Ending { reason, .. } => self.note_end(now, *reason),
-                        Report::Cleared { epoch } => self.streams.cleared(*epoch),
+                        Report::Cleared { epoch, left } => self.streams.cleared(*epoch, *left),
                         _ => {}
                     }
                     self.story.tell(now, report, &self.streams);

@@ -26,7 +26,7 @@ pub use ids::{Epoch, Incarnation, LegName, LegRef, Seq, SessionId};
 pub use input::{DropReason, Dropped, EndReason, Gap, GapSize, Input, InputKind, Notice};
 pub use limits::Limits;
 pub use output::{
-    Attach, AttachReason, HangupCause, LegState, LegView, Output, Report, Seek, ToWorker,
+    Attach, AttachReason, HangupCause, LegState, LegView, Output, Report, Seek, Suspicion, ToWorker,
 };
 pub use session::{
     Account, AttachmentView, LegCounts, Session, Setup, Snapshot, SnapshotError, View,

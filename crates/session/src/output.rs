@@ -86,12 +86,48 @@ pub struct Seek {
     /// For a planned move: `avoid` must not be chosen at all, and the new worker must be a better
     /// place than it (not draining).
     pub planned: bool,
-    /// The session is under suspicion of killing its workers, until this input is committed: keep it
-    /// apart from other suspects.
+    /// The session is a [`Suspicion::Suspect`] until this input is committed.
     pub suspect: Option<Seq>,
+    /// The session is at least in [`Suspicion::Doubt`] until this input is committed.
+    pub doubt: Option<Seq>,
     /// Workers, with their versions, that failed this session since it last made progress: only if
     /// there is no other. Where it is a suspect, so are all workers of these versions.
     pub failed: Vec<(WorkerId, String)>,
+}
+
+impl Seek {
+    /// What is to be kept in mind when it is placed.
+    #[must_use]
+    pub fn suspicion(&self) -> Suspicion {
+        match (self.suspect, self.doubt) {
+            (Some(_), _) => Suspicion::Suspect,
+            (None, Some(_)) => Suspicion::Doubt,
+            (None, None) => Suspicion::None,
+        }
+    }
+}
+
+/// How far a session is suspected of killing its workers. Two of whom either could be to blame for
+/// the next loss must not share a worker, or the innocent one is ended for what the other did: see
+/// [`is_apart_from`](Self::is_apart_from).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub enum Suspicion {
+    /// Not at all.
+    #[default]
+    None,
+    /// A worker was lost with its next input, and that input with others'.
+    Doubt,
+    /// That happened again at an input that was in doubt.
+    Suspect,
+}
+
+impl Suspicion {
+    /// Whether the two must not be at one worker: suspects not with each other, nor with one in
+    /// doubt. Those in doubt are too many after each loss to be kept apart from each other.
+    #[must_use]
+    pub fn is_apart_from(self, other: Self) -> bool {
+        self.min(other) >= Self::Doubt && self.max(other) == Self::Suspect
+    }
 }
 
 /// Why a worker is sought, and is told so.
@@ -287,10 +323,12 @@ pub enum Report {
         /// How many now.
         strikes: u32,
     },
-    /// The session is under suspicion no more: what may have made its workers fail is committed.
+    /// The session is under less suspicion: what may have made its workers fail is committed.
     Cleared {
         /// By which attachment.
         epoch: Epoch,
+        /// What is left of the suspicion.
+        left: Suspicion,
     },
     /// A leg took nothing for too long and is being closed.
     WriteTimeout {

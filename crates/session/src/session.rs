@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     Attributes, Epoch, Event, Fault, InputKind, LegName, LegRef, LegState, Limits, Output, Report,
-    Seq, SessionId, Time, WorkerId,
+    Seq, SessionId, Suspicion, Time, WorkerId,
     legs::{CommittedLegs, Legs, Phase},
     link::{Link, Speaker},
     log::Log,
@@ -109,9 +109,22 @@ impl Recovery {
         committed < self.doubt_through
     }
 
-    /// The input that may make the session's workers fail, where there is one.
+    /// Until which input the session is a suspect, if it is one.
     fn suspect_through(&self, committed: Seq) -> Option<Seq> {
         (self.strikes > 0).then(|| committed.next())
+    }
+
+    /// Until which input it is in doubt, if it is.
+    fn doubt_through(&self, committed: Seq) -> Option<Seq> {
+        self.in_doubt(committed).then_some(self.doubt_through)
+    }
+
+    fn suspicion(&self, committed: Seq) -> Suspicion {
+        match (self.strikes, self.in_doubt(committed)) {
+            (0, false) => Suspicion::None,
+            (0, true) => Suspicion::Doubt,
+            _ => Suspicion::Suspect,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use holdline_session::{
     Commit, EndReason, Event, FromWorker, InputKind, LegRef, LegState, Limits, Notice, Output,
-    Payload, Report, Time, WorkerId,
+    Payload, Report, Suspicion, Time, WorkerId,
 };
 
 use crate::{
@@ -134,7 +134,7 @@ struct Step {
     target_fails: bool,
     fenced: u64,
     strike: Option<u32>,
-    cleared: bool,
+    cleared: Option<Suspicion>,
     poisoned: bool,
     refusal: bool,
 }
@@ -436,9 +436,22 @@ impl Model {
         self.strikes > 0
     }
 
-    /// Up to which input the session may make its workers fail.
+    /// Until which input it is.
     fn suspect_through(&self) -> Option<u64> {
         self.is_suspect().then_some(self.committed + 1)
+    }
+
+    /// Until which input a loss may have been its doing.
+    fn doubt_through(&self) -> Option<u64> {
+        (self.doubted > self.committed).then_some(self.doubted)
+    }
+
+    fn suspicion(&self) -> Suspicion {
+        match (self.suspect_through(), self.doubt_through()) {
+            (Some(_), _) => Suspicion::Suspect,
+            (None, Some(_)) => Suspicion::Doubt,
+            (None, None) => Suspicion::None,
+        }
     }
 
     /// The attachment that is being prepared.

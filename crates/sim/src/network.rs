@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use holdline_session::{Epoch, Event, FromWorker, Loss, MoveReason, ToWorker};
+use holdline_session::{Epoch, Event, FromWorker, Loss, MoveReason, Seek, Suspicion, ToWorker};
 
 use crate::{
     coverage::Mark,
@@ -34,8 +34,8 @@ pub(crate) struct Stream {
     pub(crate) worker: usize,
     /// The edge that opened it.
     pub(crate) edge: usize,
-    /// Its session was under suspicion when it was opened, until this input is done.
-    pub(crate) suspect: Option<u64>,
+    /// What its session was suspected of when it was opened, and still is as its edge knows.
+    pub(crate) suspected: Suspected,
     pub(crate) up: VecDeque<Up>,
     pub(crate) down: VecDeque<Down>,
     up_at: u64,
@@ -49,13 +49,51 @@ pub(crate) struct Stream {
     pub(crate) agent: Option<Agent>,
 }
 
+/// Until which inputs are done a session is a suspect, and in doubt.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Suspected {
+    suspect: Option<u64>,
+    doubt: Option<u64>,
+}
+
+impl Suspected {
+    pub(crate) fn of(seek: &Seek) -> Self {
+        Self {
+            suspect: seek.suspect.map(|through| through.0),
+            doubt: seek.doubt.map(|through| through.0),
+        }
+    }
+
+    /// The engine says that no more than this is left.
+    pub(crate) fn clear(&mut self, left: Suspicion) {
+        if left < Suspicion::Suspect {
+            self.suspect = None;
+        }
+        if left < Suspicion::Doubt {
+            self.doubt = None;
+        }
+    }
+
+    /// All inputs up to this one are done.
+    pub(crate) fn done(&mut self, through: u64) {
+        self.suspect.take_if(|until| *until <= through);
+        self.doubt.take_if(|until| *until <= through);
+    }
+
+    /// Whether the two are kept apart.
+    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
+        let is_watched = |of: &Self| of.suspect.or(of.doubt).is_some();
+        is_watched(self) && is_watched(other) && self.suspect.or(other.suspect).is_some()
+    }
+}
+
 impl World {
     pub(crate) fn open_stream(
         &mut self,
         call: usize,
         epoch: u64,
         worker: usize,
-        suspect: Option<u64>,
+        suspected: Suspected,
     ) {
         let stream = self.streams.len();
         self.streams.push(Stream {
@@ -63,7 +101,7 @@ impl World {
             epoch,
             worker,
             edge: self.calls[call].edge,
-            suspect,
+            suspected,
             up: VecDeque::new(),
             down: VecDeque::new(),
             up_at: 0,

@@ -1,13 +1,14 @@
 //! Choosing a worker by the rules that edges keep: a draining worker is never a target, the one to
 //! be left, like any that failed the session since its last progress, is the last resort or none
 //! at all, a suspect doubts the versions that failed it, a suspect stays away from the other suspects
-//! of its edge, the state's schema must be readable, and the newest version comes first. What one edge
+//! of its edge and from sessions in doubt, the state's schema must be readable, and the newest version comes first. What one edge
 //! does not know of another's suspects, the worker does: see `workers`.
 
 use holdline_session::{Event, Seek, WorkerId};
 
 use crate::{
     coverage::Mark,
+    network::Suspected,
     rng::mix,
     world::{World, ms},
 };
@@ -33,8 +34,7 @@ impl World {
         if seek.suspect.is_some() {
             self.coverage.mark(Mark::SuspectSeek);
         }
-        let suspect = seek.suspect.map(|through| through.0);
-        self.open_stream(call, epoch.0, worker, suspect);
+        self.open_stream(call, epoch.0, worker, Suspected::of(&seek));
         let version = format!("v{}", self.workers[worker].version);
         let worker = WorkerId(worker as u64);
         self.feed(
@@ -91,14 +91,14 @@ impl World {
         let seen = worker.ready && (worker.alive || now < worker.died_at + BLIND);
         let healthy = now >= worker.hung_until || now < worker.hung_since + HEALTH_TIMEOUT;
         let reads = seek.schema <= worker.version;
-        let apart = seek.suspect.is_none()
-            || !self.streams.iter().any(|stream| {
-                stream.worker == index
-                    && stream.edge == self.calls[call].edge
-                    && stream.suspect.is_some()
-                    && !stream.edge_gone
-                    && stream.call != call
-            });
+        let wish = Suspected::of(seek);
+        let apart = !self.streams.iter().any(|stream| {
+            stream.worker == index
+                && stream.edge == self.calls[call].edge
+                && stream.suspected.clashes_with(&wish)
+                && !stream.edge_gone
+                && stream.call != call
+        });
         seen && healthy && !worker.draining && reads && apart
     }
 

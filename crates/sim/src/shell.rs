@@ -47,6 +47,7 @@ bugs! {
     StateOfEarlierAttach "state-of-earlier-attach",
     StrikesForgotten "strikes-forgotten",
     SuspectNotKeptApart "suspect-not-kept-apart",
+    DoubtUntold "doubt-untold",
     SuspectFlagIgnored "suspect-flag-ignored-by-workers",
     FailedForgotten "failed-workers-forgotten",
     LossUnsaid "loss-unsaid",
@@ -228,6 +229,7 @@ impl Shell {
             }
             match output {
                 Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = None,
+                Output::Seek(seek) if bug == Bug::DoubtUntold => seek.doubt = None,
                 Output::Seek(seek) if bug == Bug::FailedForgotten => seek.failed.clear(),
                 _ => {}
             }

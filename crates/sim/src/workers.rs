@@ -9,7 +9,7 @@ use holdline_session::{
 
 use crate::{
     coverage::Mark,
-    network::Up,
+    network::{Suspected, Up},
     plan::Poison,
     program::Program,
     queue::Happening,
@@ -49,7 +49,7 @@ pub(crate) struct Agent {
     releasing: bool,
     stuck: bool,
     /// What the offer said of suspicion, until that is done.
-    suspect: Option<u64>,
+    suspected: Suspected,
     /// The next commit breaks a rule.
     pub(crate) garbled: bool,
     /// Outside work that this agent has begun.
@@ -143,32 +143,29 @@ impl World {
             };
             return self.say_up(stream, Up::Said(reject));
         }
-        if self.streams[stream].suspect.is_some() && !self.may_run_suspect(stream) {
+        if !self.plants(Bug::SuspectFlagIgnored) && self.has_clash(stream) {
             let reject = FromWorker::Reject {
-                reason: "another suspect is here".to_owned(),
+                reason: "a suspect is here, or would be".to_owned(),
                 retry: true,
             };
             return self.say_up(stream, Up::Said(reject));
         }
         self.streams[stream].agent = Some(Agent {
-            suspect: self.streams[stream].suspect,
+            suspected: self.streams[stream].suspected,
             ..Agent::default()
         });
         self.say_up(stream, Up::Said(FromWorker::Accept));
     }
 
-    /// Whether no other suspect is at the worker of this stream, whichever edge it comes from.
-    fn may_run_suspect(&self, stream: usize) -> bool {
-        self.plants(Bug::SuspectFlagIgnored) || !self.has_other_suspect(stream)
-    }
-
-    fn has_other_suspect(&self, stream: usize) -> bool {
-        let (worker, call) = (self.streams[stream].worker, self.streams[stream].call);
+    /// Whether another session is at the worker of this stream, from whichever edge, beside which
+    /// this one must not run.
+    fn has_clash(&self, stream: usize) -> bool {
+        let line = &self.streams[stream];
         self.streams.iter().any(|other| {
             let agent = other.agent.as_ref();
-            other.worker == worker
-                && other.call != call
-                && agent.is_some_and(|agent| agent.suspect.is_some())
+            other.worker == line.worker
+                && other.call != line.call
+                && agent.is_some_and(|agent| agent.suspected.clashes_with(&line.suspected))
         })
     }
 
@@ -196,12 +193,14 @@ impl World {
     }
 
     fn attached(&mut self, stream: usize, attach: &Attach) {
-        let suspect = self.streams[stream].agent.as_ref();
-        let suspect = suspect.is_some_and(|agent| agent.suspect.is_some());
-        if suspect && self.has_other_suspect(stream) {
+        if self.has_clash(stream) {
             let call = self.streams[stream].call;
             let detail = format!("epoch {}", self.streams[stream].epoch);
-            return self.fail(call, "one suspect at a time at a worker", detail);
+            return self.fail(
+                call,
+                "no suspect beside one that could be to blame as well",
+                detail,
+            );
         }
         let line = &mut self.streams[stream];
         let version = self.workers[line.worker].version;
@@ -287,9 +286,7 @@ impl World {
             return;
         };
         let mut commit = program.commit(commands);
-        agent
-            .suspect
-            .take_if(|through| *through <= commit.through.0);
+        agent.suspected.done(commit.through.0);
         if std::mem::take(&mut agent.garbled) && calm {
             commit.through = Seq(commit.through.0 + 1_000);
             self.coverage.mark(Mark::BadCommit);

@@ -377,6 +377,11 @@ impl World {
             }
             Output::Hangup { epoch, .. } => self.hang_up(call, epoch),
             Output::Report(Report::Ending { reason, .. }) => self.ends(call, reason),
+            Output::Report(Report::Cleared { epoch, left }) => {
+                if let Some(stream) = self.stream_of(call, epoch.0) {
+                    self.streams[stream].suspected.clear(left);
+                }
+            }
             Output::Report(_) => {}
             Output::Finished => {
                 self.calls[call].over = true;

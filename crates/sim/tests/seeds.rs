@@ -117,9 +117,13 @@ const PLANTED: &[(Bug, &[&str])] = &[
         &["a suspect is kept apart, and a reader of the schema is sought"],
     ),
     (
+        Bug::DoubtUntold,
+        &["a suspect is kept apart, and a reader of the schema is sought"],
+    ),
+    (
         Bug::SuspectFlagIgnored,
         &[
-            "one suspect at a time at a worker",
+            "no suspect beside one that could be to blame as well",
             "a healthy call is never ended as poison",
         ],
     ),
@@ -151,6 +155,7 @@ const PLANTED: &[(Bug, &[&str])] = &[
             "an input keeps its time, and none comes back",
             "nobody gives up early",
             "a lost caller is awaited",
+            "who failed a session is known to whoever picks the next",
         ],
     ),
     (Bug::GivesUpTooEarly, &["nobody gives up early"]),

@@ -26,20 +26,32 @@ pub(crate) enum Phase {
 pub(crate) struct Gate {
     phase: watch::Sender<Phase>,
     open: Arc<watch::Sender<usize>>,
-    suspects: Suspects,
+    watched: Watched,
 }
 
 /// The sessions here that may make their worker fail, by name; one may stand here twice for as long
 /// as its former stream winds down.
-type Suspects = Arc<Mutex<Vec<String>>>;
+type Watched = Arc<Mutex<Vec<(String, Degree)>>>;
+
+/// How far a session is suspected of making its workers fail.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Degree {
+    /// A worker was lost with its next input, and that input with others'.
+    Doubt,
+    /// That happened again: the session is kept apart from all who could be to blame as well.
+    Suspect,
+}
 
 /// The place of one session; freed when dropped.
 pub(crate) struct Place(Arc<watch::Sender<usize>>);
 
-/// One session is under suspicion here; dropped when it is cleared or gone.
+/// One session is under suspicion here; dropped with it.
 pub(crate) struct Suspicion {
     session: String,
-    suspects: Suspects,
+    degree: Degree,
+    suspect_through: u64,
+    doubt_through: u64,
+    watched: Watched,
 }
 
 impl Gate {
@@ -47,7 +59,7 @@ impl Gate {
         Self {
             phase: watch::Sender::new(Phase::Serving),
             open: Arc::new(watch::Sender::new(0)),
-            suspects: Suspects::default(),
+            watched: Watched::default(),
         }
     }
 
@@ -67,17 +79,33 @@ impl Gate {
         Ok(Place(Arc::clone(&self.open)))
     }
 
-    /// Room for a session that may make its worker fail: none while another such session is here,
-    /// so that it takes no innocent one with it that has failed before.
-    pub(crate) fn admit_suspect(&self, session: &str) -> Result<Suspicion, &'static str> {
-        let mut suspects = locked(&self.suspects);
-        if suspects.iter().any(|other| other != session) {
+    /// Room for a session that may make its worker fail, as its offer says; `None` where that says
+    /// nothing of the kind. Suspects are not beside each other, nor beside one in doubt, so that
+    /// nobody is ended for what another did.
+    pub(crate) fn admit_suspect(
+        &self,
+        offer: &holdline_wire::v1::Offer,
+    ) -> Result<Option<Suspicion>, &'static str> {
+        let degree = match (offer.suspect_through, offer.doubt_through) {
+            (0, 0) => return Ok(None),
+            (0, _) => Degree::Doubt,
+            _ => Degree::Suspect,
+        };
+        let mut watched = locked(&self.watched);
+        let clashes = |(other, of): &(String, Degree)| {
+            *other != offer.session_id && degree.max(*of) == Degree::Suspect
+        };
+        if watched.iter().any(clashes) {
             return Err("this worker has another session that may make workers fail");
         }
-        let session = session.to_owned();
-        suspects.push(session.clone());
-        let suspects = Arc::clone(&self.suspects);
-        Ok(Suspicion { session, suspects })
+        watched.push((offer.session_id.clone(), degree));
+        Ok(Some(Suspicion {
+            session: offer.session_id.clone(),
+            degree,
+            suspect_through: offer.suspect_through,
+            doubt_through: offer.doubt_through,
+            watched: Arc::clone(&self.watched),
+        }))
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
@@ -106,18 +134,41 @@ impl Drop for Place {
     }
 }
 
+impl Suspicion {
+    /// What is left of it once all inputs up to this one are handled.
+    pub(crate) fn after(mut self, through: u64) -> Option<Self> {
+        if through >= self.suspect_through.max(self.doubt_through) {
+            return None;
+        }
+        if through >= self.suspect_through && self.degree == Degree::Suspect {
+            let mut watched = locked(&self.watched);
+            if let Some(place) = self.place_in(&watched) {
+                watched[place].1 = Degree::Doubt;
+            }
+            drop(watched);
+            self.degree = Degree::Doubt;
+        }
+        Some(self)
+    }
+
+    fn place_in(&self, watched: &[(String, Degree)]) -> Option<usize> {
+        let own = |(other, of): &(String, Degree)| *other == self.session && *of == self.degree;
+        watched.iter().position(own)
+    }
+}
+
 impl Drop for Suspicion {
     fn drop(&mut self) {
-        let mut suspects = locked(&self.suspects);
-        if let Some(place) = suspects.iter().position(|other| *other == self.session) {
-            suspects.swap_remove(place);
+        let mut watched = locked(&self.watched);
+        if let Some(place) = self.place_in(&watched) {
+            watched.swap_remove(place);
         }
     }
 }
 
 /// Nothing under this lock can panic; were it so, the list would still be whole.
-fn locked(suspects: &Suspects) -> std::sync::MutexGuard<'_, Vec<String>> {
-    suspects.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(watched: &Watched) -> std::sync::MutexGuard<'_, Vec<(String, Degree)>> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Phase {
@@ -137,15 +188,50 @@ mod tests {
 
     use super::*;
 
+    fn offer(session: &str, suspect_through: u64, doubt_through: u64) -> holdline_wire::v1::Offer {
+        holdline_wire::v1::Offer {
+            session_id: session.to_owned(),
+            suspect_through,
+            doubt_through,
+            ..Default::default()
+        }
+    }
+
     #[test]
     fn one_suspect_at_a_time_however_often_it_comes() {
         let gate = Gate::new();
-        let first = gate.admit_suspect("a").unwrap();
-        assert!(gate.admit_suspect("b").is_err());
-        let again = gate.admit_suspect("a").unwrap();
+        let first = gate.admit_suspect(&offer("a", 2, 3)).unwrap();
+        assert!(gate.admit_suspect(&offer("b", 7, 7)).is_err());
+        let again = gate.admit_suspect(&offer("a", 2, 3)).unwrap();
         drop(first);
-        assert!(gate.admit_suspect("b").is_err());
+        assert!(gate.admit_suspect(&offer("b", 7, 7)).is_err());
         drop(again);
-        assert!(gate.admit_suspect("b").is_ok());
+        assert!(gate.admit_suspect(&offer("b", 7, 7)).is_ok());
+    }
+
+    #[test]
+    fn no_suspect_beside_one_in_doubt_whichever_comes_first() {
+        let gate = Gate::new();
+        let doubted = [offer("a", 0, 3), offer("b", 0, 9)].map(|of| gate.admit_suspect(&of));
+        assert!(doubted.iter().all(|of| matches!(of, Ok(Some(_)))));
+        assert!(gate.admit_suspect(&offer("c", 7, 7)).is_err());
+        drop(doubted);
+        let suspect = gate.admit_suspect(&offer("c", 7, 7)).unwrap();
+        assert!(gate.admit_suspect(&offer("a", 0, 3)).is_err());
+        assert!(gate.admit_suspect(&offer("d", 0, 0)).unwrap().is_none());
+        drop(suspect);
+    }
+
+    #[test]
+    fn what_is_handled_lessens_suspicion() {
+        let gate = Gate::new();
+        let suspect = gate.admit_suspect(&offer("a", 2, 4)).unwrap().unwrap();
+        let suspect = suspect.after(1).unwrap();
+        assert!(gate.admit_suspect(&offer("b", 0, 3)).is_err());
+        let doubted = suspect.after(2).unwrap();
+        assert!(gate.admit_suspect(&offer("b", 0, 3)).is_ok());
+        assert!(gate.admit_suspect(&offer("c", 3, 3)).is_err());
+        assert!(doubted.after(4).is_none());
+        assert!(gate.admit_suspect(&offer("c", 3, 3)).is_ok());
     }
 }

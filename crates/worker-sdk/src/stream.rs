@@ -77,7 +77,6 @@ async fn attachment<W: Worker>(
         _place,
         suspicion,
     } = opened;
-    let suspect_through = beginning.offer.suspect_through;
     let (attachment, progress) =
         Attachment::attach(Arc::clone(&worker), beginning).map_err(failed)?;
     let mut session = Session {
@@ -86,7 +85,6 @@ async fn attachment<W: Worker>(
         port,
         phase: gate.phase(),
         suspicion,
-        suspect_through,
     };
     session.perform(progress).await?;
     session.live(incoming).await?;
@@ -105,8 +103,6 @@ struct Session<'a, W: Worker> {
     port: &'a Port,
     phase: watch::Receiver<Phase>,
     suspicion: Option<Suspicion>,
-    /// The last input that may do harm.
-    suspect_through: u64,
 }
 
 impl<W: Worker> Session<'_, W> {
@@ -152,9 +148,8 @@ impl<W: Worker> Session<'_, W> {
     async fn perform(&mut self, progress: Progress) -> Result<(), End> {
         for step in progress.steps {
             if let Some(commit) = step.commit {
-                if commit.through_seq >= self.suspect_through {
-                    self.suspicion = None;
-                }
+                let suspicion = self.suspicion.take();
+                self.suspicion = suspicion.and_then(|left| left.after(commit.through_seq));
                 self.port.send(Message::Commit(commit)).await?;
             }
             for job in step.starts {

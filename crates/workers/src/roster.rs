@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use holdline_session::{AttachReason, Attributes, Seek, SessionId, WorkerId};
+use holdline_session::{AttachReason, Attributes, Seek, SessionId, Suspicion, WorkerId};
 use holdline_telemetry::{WorkerMetrics, WorkerState as Label};
 use tokio::time::Instant;
 
@@ -269,7 +269,7 @@ impl Roster {
             schema: seek.schema,
             avoid: seek.avoid,
             planned: seek.planned,
-            suspect: seek.suspect.is_some(),
+            suspicion: seek.suspicion(),
             failed: &seek.failed,
             tried,
         };
@@ -287,7 +287,7 @@ impl Roster {
                 session,
                 attributes: Arc::clone(attributes),
                 schema: seek.schema,
-                suspect: seek.suspect.is_some(),
+                suspicion: seek.suspicion(),
                 signals: Arc::clone(&signals),
                 attached: false,
                 committed: false,
@@ -318,9 +318,9 @@ impl Roster {
     }
 
     /// The session of a place is under suspicion no more.
-    pub(crate) fn clear(&mut self, worker: WorkerId, place: PlaceId) {
+    pub(crate) fn clear(&mut self, worker: WorkerId, place: PlaceId, left: Suspicion) {
         if let Some(entry) = self.workers.get_mut(&worker) {
-            entry.clear(place);
+            entry.clear(place, left);
         }
     }
 
@@ -433,7 +433,7 @@ impl Roster {
             schema: 0,
             avoid: None,
             planned: false,
-            suspect: false,
+            suspicion: Suspicion::None,
             failed: &[],
             tried: &[],
         };

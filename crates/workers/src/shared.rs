@@ -10,7 +10,7 @@ use std::{
 };
 
 use holdline_config::WorkerPool;
-use holdline_session::{Attributes, Seek, SessionId, WorkerId};
+use holdline_session::{Attributes, Seek, SessionId, Suspicion, WorkerId};
 use holdline_telemetry::WorkerMetrics;
 use tokio::{sync::watch, time::Instant};
 
@@ -281,11 +281,10 @@ impl Place {
         }
     }
 
-    /// The session is under suspicion no more: others may now come here, and it may be told to
-    /// leave.
-    pub(crate) fn cleared(&self) {
+    /// The session is under less suspicion: others may now come here, and it may be told to leave.
+    pub(crate) fn cleared(&self, left: Suspicion) {
         let Reserved { worker, place, .. } = self.reserved;
-        self.shared.roster().clear(worker, place);
+        self.shared.roster().clear(worker, place, left);
         self.shared.changed.send_replace(());
     }
 

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use holdline_session::{FromWorker, HangupCause, Loss, MoveReason, ToWorker, WorkerId};
+use holdline_session::{FromWorker, HangupCause, Loss, MoveReason, Suspicion, ToWorker, WorkerId};
 use holdline_wire::v1;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -112,9 +112,9 @@ impl WorkerStream {
         }
     }
 
-    /// The session is under suspicion no more; see [`Seek::suspect`](holdline_session::Seek).
-    pub fn cleared(&self) {
-        self.opened.place.cleared();
+    /// The session is under less suspicion than when it was sought: so much is left of it.
+    pub fn cleared(&self, left: Suspicion) {
+        self.opened.place.cleared(left);
     }
 
     /// The next event. Takes messages only if `read`; moves and losses come in any case. Pending

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use holdline_session::{Epoch, Event, HangupCause, ToWorker};
+use holdline_session::{Epoch, Event, HangupCause, Suspicion, ToWorker};
 use holdline_workers::{Pool, SeekError, SeekRequest, StreamEvent, WorkerStream};
 
 type Search = Pin<Box<dyn Future<Output = Result<WorkerStream, SeekError>> + Send>>;
@@ -73,13 +73,13 @@ impl Streams {
         }
     }
 
-    /// The session is under suspicion no more.
-    pub(super) fn cleared(&self, epoch: Epoch) {
+    /// The session is under less suspicion: so much is left of it.
+    pub(super) fn cleared(&self, epoch: Epoch, left: Suspicion) {
         for attachment in &self.live {
             if let Stream::Open(stream) = &attachment.stream
                 && attachment.epoch == epoch
             {
-                stream.cleared();
+                stream.cleared(left);
             }
         }
     }

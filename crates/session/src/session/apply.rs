@@ -147,7 +147,9 @@ impl Session {
         let Some(at) = self.link.attachment_mut() else {
             return;
         };
-        let removed = self.log.commit(commit.through, at.epoch);
+        let epoch = at.epoch;
+        let before = self.recovery.suspicion(self.log.committed());
+        let removed = self.log.commit(commit.through, epoch);
         at.applied += 1;
         at.settle(commit.through);
         if at.applied == 1 {
@@ -165,9 +167,10 @@ impl Session {
         };
         if removed.inputs > 0 {
             self.recovery.failed.clear();
-            if std::mem::take(&mut self.recovery.strikes) > 0 {
-                let epoch = at.epoch;
-                out.push(Output::Report(Report::Cleared { epoch }));
+            self.recovery.strikes = 0;
+            let left = self.recovery.suspicion(self.log.committed());
+            if left < before {
+                out.push(Output::Report(Report::Cleared { epoch, left }));
             }
             out.push(Output::Report(Report::Committed {
                 inputs: removed.inputs,

@@ -231,6 +231,7 @@ impl Session {
             avoid,
             planned,
             suspect: self.recovery.suspect_through(self.log.committed()),
+            doubt: self.recovery.doubt_through(self.log.committed()),
             failed: self.recovery.failed.clone(),
         }));
         Offer {

@@ -1,6 +1,6 @@
 //! A call that kills its workers is found out and kept apart; a call that is merely unlucky is not.
 
-use holdline_session::{EndReason, Epoch, Fault, InputKind, Report, Seq};
+use holdline_session::{EndReason, Epoch, Fault, InputKind, Report, Seq, Suspicion};
 
 use super::rig::{Rig, caller, ms, send};
 
@@ -35,6 +35,7 @@ fn after_a_loss_inputs_come_one_at_a_time_and_a_second_loss_at_one_of_them_is_a_
     assert!(outs.says(&Report::Strike { strikes: 1 }));
     let seek = &outs.seeks()[0];
     assert_eq!(seek.suspect, Some(Seq(2)), "kept apart from other suspects");
+    assert_eq!(seek.doubt, Some(Seq(4)));
     epoch = seek.epoch;
     rig.offer(epoch);
     rig.said(epoch, holdline_session::FromWorker::Accept);
@@ -55,12 +56,21 @@ fn progress_clears_the_strikes_but_care_is_taken_until_the_inputs_in_doubt_are_b
     rig.control("d");
     rig.control("e");
     let outs = rig.take();
-    assert!(outs.says(&Report::Cleared { epoch }), "and that is said");
+    let left = Suspicion::Doubt;
+    assert!(outs.says(&Report::Cleared { epoch, left }), "as is said");
     assert_eq!(outs.seqs(epoch), [3], "the others are still in doubt");
     rig.commit(epoch, 3);
-    assert_eq!(rig.take().seqs(epoch), [4]);
+    let outs = rig.take();
+    assert_eq!(outs.seqs(epoch), [4]);
+    assert!(
+        !outs
+            .reports()
+            .any(|report| matches!(report, Report::Cleared { .. }))
+    );
     rig.commit(epoch, 4);
     let outs = rig.take();
+    let left = Suspicion::None;
+    assert!(outs.says(&Report::Cleared { epoch, left }));
     assert_eq!(outs.seqs(epoch), [5, 6], "no input is in doubt any more");
 }
 

@@ -79,7 +79,7 @@ impl Model {
 
     fn moves_on(&mut self, now: Time, commit: &Commit) -> Check {
         let through = commit.through.0;
-        let suspect = self.is_suspect();
+        let suspicion = self.suspicion();
         let Some(at) = &mut self.at else {
             return Ok(());
         };
@@ -116,7 +116,8 @@ impl Model {
         }
         self.committed = through;
         self.learn_of_legs(through);
-        self.step.cleared = suspect && !self.is_suspect();
+        let left = self.suspicion();
+        self.step.cleared = (left < suspicion).then_some(left);
         Ok(())
     }
 

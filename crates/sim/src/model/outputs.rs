@@ -95,7 +95,7 @@ impl Model {
             "it is none"
         );
         ensure!(
-            !step.cleared,
+            step.cleared.is_none(),
             "suspicion ends with what caused it",
             "that was not said"
         );
@@ -144,10 +144,12 @@ impl Model {
         self.asked_since = now;
         ensure!(
             seek.suspect.map(|through| through.0) == self.suspect_through()
+                && seek.doubt.map(|through| through.0) == self.doubt_through()
                 && seek.schema == self.schema,
             "a suspect is kept apart, and a reader of the schema is sought",
-            "suspect {:?}, schema {}",
+            "suspect {:?}, in doubt {:?}, schema {}",
             seek.suspect,
+            seek.doubt,
             seek.schema
         );
         let failed = seek.failed.iter().map(|(worker, _)| worker);
@@ -218,13 +220,13 @@ impl Model {
                 self.worker = Some(*worker);
                 other_marks(report, coverage);
             }
-            Report::Cleared { .. } => {
+            Report::Cleared { left, .. } => {
                 coverage.mark(Mark::Cleared);
+                let expected = self.step.cleared.take();
                 ensure!(
-                    std::mem::take(&mut self.step.cleared),
+                    expected == Some(*left),
                     "suspicion ends with what caused it",
-                    "strikes: {}",
-                    self.strikes
+                    "{left:?} is left, not {expected:?}"
                 );
             }
             Report::Strike { strikes } => {

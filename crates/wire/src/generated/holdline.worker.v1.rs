@@ -92,11 +92,15 @@ pub struct Offer {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Not 0: an input up to this seq may have made workers fail. A worker runs at most one such
-    /// session at a time, whichever edge they come from: it rejects another with `retry` until all
-    /// inputs up to this one are handled.
+    /// Not 0: workers failed at an input up to this seq, more than once. Until all inputs up to it are
+    /// handled, the session is a suspect: a worker runs none beside another suspect or a session in
+    /// doubt, whichever edge they come from. It rejects the later one of the two with `retry`.
     #[prost(uint64, tag = "5")]
     pub suspect_through: u64,
+    /// Not 0: a worker was lost while it had inputs up to this seq. Until all of them are handled, the
+    /// session is in doubt: a worker does not run it beside a suspect.
+    #[prost(uint64, tag = "6")]
+    pub doubt_through: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Accept {}

@@ -85,11 +85,7 @@ fn admit(
     offer: &v1::Offer,
 ) -> Result<(Place, Option<Suspicion>), &'static str> {
     let place = gate.admit(max)?;
-    let suspicion = match offer.suspect_through {
-        0 => None,
-        _ => Some(gate.admit_suspect(&offer.session_id)?),
-    };
-    Ok((place, suspicion))
+    Ok((place, gate.admit_suspect(offer)?))
 }
 
 /// Collects all parts of the attach message.

@@ -159,6 +159,7 @@ async fn one_session_under_suspicion_at_a_time_until_it_has_shown_that_it_does_n
                 state_schema: 0,
                 attributes: [].into(),
                 suspect_through,
+                doubt_through: 0,
             }))
             .await;
         let answer = stream.hear().await;

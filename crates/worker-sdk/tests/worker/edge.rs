@@ -88,6 +88,7 @@ impl Served {
                 state_schema,
                 attributes: [("call_sid".to_owned(), "CA1".to_owned())].into(),
                 suspect_through: 0,
+                doubt_through: 0,
             }))
             .await;
         stream

@@ -26,6 +26,7 @@ pub(crate) fn offer(
         state_schema: seek.schema,
         attributes,
         suspect_through: seek.suspect.map_or(0, |through| through.0),
+        doubt_through: seek.doubt.map_or(0, |through| through.0),
     }))
 }
 

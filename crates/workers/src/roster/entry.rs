@@ -7,7 +7,7 @@ use std::{
 };
 
 use holdline_config::Eject;
-use holdline_session::{Attributes, MoveReason, SessionId, WorkerId};
+use holdline_session::{Attributes, MoveReason, SessionId, Suspicion, WorkerId};
 use holdline_telemetry::{TrackedWorker, WorkerState as Label};
 use tokio::time::Instant;
 
@@ -70,7 +70,7 @@ pub(crate) struct Occupant {
     pub(crate) session: SessionId,
     pub(crate) attributes: Arc<Attributes>,
     pub(crate) schema: u32,
-    pub(crate) suspect: bool,
+    pub(crate) suspicion: Suspicion,
     pub(crate) signals: Arc<Signals>,
     /// The session has been handed over: only then can it be told to leave.
     pub(crate) attached: bool,
@@ -97,8 +97,9 @@ pub(crate) struct Entry {
     pub(crate) ejected: Option<Instant>,
     pub(crate) connections: Option<Arc<Connections>>,
     pub(crate) occupants: BTreeMap<PlaceId, Occupant>,
-    /// Those occupants that are under suspicion.
+    /// Those occupants that are suspects, and those that are in doubt.
     suspects: BTreeSet<(SessionId, PlaceId)>,
+    doubted: BTreeSet<(SessionId, PlaceId)>,
     /// Nothing more is to come of it: forgotten with its last occupant.
     pub(crate) over: bool,
     failures: VecDeque<(Instant, SessionId)>,
@@ -123,6 +124,7 @@ impl Entry {
             connections: None,
             occupants: BTreeMap::new(),
             suspects: BTreeSet::new(),
+            doubted: BTreeSet::new(),
             over: false,
             failures: VecDeque::new(),
             settled: None,
@@ -236,28 +238,49 @@ impl Entry {
             aside: false,
             capacity: self.about.capacity,
             sessions: self.occupants.len(),
-            other_suspect: self.suspects.iter().any(|(other, _)| *other != session),
+            others: self.suspicion_of_others(session),
         }
     }
 
     pub(crate) fn enter(&mut self, place: PlaceId, occupant: Occupant) {
-        if occupant.suspect {
-            self.suspects.insert((occupant.session, place));
-        }
+        self.suspect(occupant.session, place, occupant.suspicion);
         self.occupants.insert(place, occupant);
+    }
+
+    fn suspect(&mut self, session: SessionId, place: PlaceId, suspicion: Suspicion) {
+        self.suspects.remove(&(session, place));
+        self.doubted.remove(&(session, place));
+        match suspicion {
+            Suspicion::None => false,
+            Suspicion::Doubt => self.doubted.insert((session, place)),
+            Suspicion::Suspect => self.suspects.insert((session, place)),
+        };
+    }
+
+    fn suspicion_of_others(&self, session: SessionId) -> Suspicion {
+        let has_other =
+            |of: &BTreeSet<(SessionId, PlaceId)>| of.iter().any(|(other, _)| *other != session);
+        if has_other(&self.suspects) {
+            Suspicion::Suspect
+        } else if has_other(&self.doubted) {
+            Suspicion::Doubt
+        } else {
+            Suspicion::None
+        }
     }
 
     pub(crate) fn leave(&mut self, place: PlaceId) -> Option<Occupant> {
         let occupant = self.occupants.remove(&place)?;
-        self.suspects.remove(&(occupant.session, place));
+        self.suspect(occupant.session, place, Suspicion::None);
         Some(occupant)
     }
 
-    /// The session of a place is under suspicion no more.
-    pub(crate) fn clear(&mut self, place: PlaceId) {
+    /// The session of a place is under less suspicion than it was.
+    pub(crate) fn clear(&mut self, place: PlaceId, left: Suspicion) {
         if let Some(occupant) = self.occupants.get_mut(&place) {
-            occupant.suspect = false;
-            self.suspects.remove(&(occupant.session, place));
+            occupant.suspicion = left;
+            let session = occupant.session;
+            self.suspect(session, place, left);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use holdline_config::Existing;
-use holdline_session::WorkerId;
+use holdline_session::{Suspicion, WorkerId};
 use tokio::time::Instant;
 
 use super::{
@@ -94,9 +94,9 @@ impl Roster {
                     .told
                     .is_none_or(|at| now.saturating_duration_since(at) >= REMIND_AFTER)
         };
-        let mut refused: Option<(u32, bool)> = None;
+        let mut refused: Option<(u32, Suspicion)> = None;
         entry.occupants.iter().find_map(|(place, occupant)| {
-            let kind = (occupant.schema, occupant.suspect);
+            let kind = (occupant.schema, occupant.suspicion);
             // Who wants the same as one that found nothing finds nothing either.
             if !due(occupant) || refused == Some(kind) {
                 return None;
@@ -109,7 +109,7 @@ impl Roster {
                 schema: occupant.schema,
                 avoid: Some(worker),
                 planned: true,
-                suspect: occupant.suspect,
+                suspicion: occupant.suspicion,
                 failed: &[],
                 tried: &[],
             };

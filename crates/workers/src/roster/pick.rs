@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use holdline_config::Existing;
-use holdline_session::{Attributes, SessionId, WorkerId};
+use holdline_session::{Attributes, SessionId, Suspicion, WorkerId};
 
 use super::rules::{Home, Rules, Standing, mix};
 use crate::Rollout;
@@ -26,8 +26,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) avoid: Option<WorkerId>,
     /// Whether `avoid` is ruled out, rather than the last resort.
     pub(crate) planned: bool,
-    /// Whether it is kept apart from other suspects.
-    pub(crate) suspect: bool,
+    /// What it is suspected of: some are kept apart from each other.
+    pub(crate) suspicion: Suspicion,
     /// Workers that failed the session, with their versions.
     pub(crate) failed: &'a [(WorkerId, String)],
     /// Workers that were just tried in vain.
@@ -52,8 +52,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) aside: bool,
     pub(crate) capacity: Option<u32>,
     pub(crate) sessions: usize,
-    /// Whether a suspect other than the session in question is there.
-    pub(crate) other_suspect: bool,
+    /// The gravest suspicion against a session there other than the one in question.
+    pub(crate) others: Suspicion,
 }
 
 /// The best place: one of a version that is not set aside, that has not failed the session, that the
@@ -199,7 +199,7 @@ fn trust(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Trust {
     let of_version = |(_, version): &(WorkerId, String)| version == candidate.version;
     if wish.avoid == Some(candidate.worker) || wish.failed.iter().any(failed) {
         Trust::Failed
-    } else if wish.suspect && wish.failed.iter().any(of_version) {
+    } else if wish.suspicion == Suspicion::Suspect && wish.failed.iter().any(of_version) {
         Trust::Doubted
     } else {
         Trust::Full
@@ -233,7 +233,7 @@ fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Option<
     if candidate.capacity.is_some_and(full) {
         return Some("full".to_owned());
     }
-    if wish.suspect && candidate.other_suspect {
+    if wish.suspicion.is_apart_from(candidate.others) {
         return Some("with another suspect session".to_owned());
     }
     None

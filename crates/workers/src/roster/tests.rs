@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use holdline_config::Eject;
-use holdline_session::{Epoch, MoveReason, Seq};
+use holdline_session::{Epoch, MoveReason, Seq, Suspicion};
 use holdline_telemetry::Metrics;
 
 use super::{
@@ -81,6 +81,7 @@ fn seek() -> Seek {
         avoid: None,
         planned: false,
         suspect: None,
+        doubt: None,
         failed: Vec::new(),
     }
 }
@@ -319,15 +320,25 @@ fn suspects_never_share_a_worker() {
 #[test]
 fn a_session_that_is_cleared_makes_room_for_other_suspects() {
     let mut world = World::new();
+    let doubted = Seek {
+        doubt: Some(Seq(9)),
+        ..seek()
+    };
     let suspect = Seek {
         suspect: Some(Seq(7)),
-        ..seek()
+        ..doubted.clone()
     };
     world.ready(1, "v1");
     let first = world.seek(1, &suspect).unwrap();
-    assert!(world.seek(2, &suspect).is_err());
-    world.roster.clear(first.worker, first.place);
-    assert!(world.seek(2, &suspect).is_ok());
+    assert!(world.seek(2, &doubted).is_err());
+    let clear = |world: &mut World, left| world.roster.clear(first.worker, first.place, left);
+    clear(&mut world, Suspicion::Doubt);
+    let second = world.seek(2, &doubted).unwrap();
+    assert!(world.seek(3, &suspect).is_err());
+    world.roster.release(second.worker, second.place, world.now);
+    assert!(world.seek(3, &suspect).is_err());
+    clear(&mut world, Suspicion::None);
+    assert!(world.seek(3, &suspect).is_ok());
 }
 
 #[test]

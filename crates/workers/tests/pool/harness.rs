@@ -133,6 +133,7 @@ pub(crate) fn request(session: u128) -> SeekRequest {
             avoid: None,
             planned: false,
             suspect: None,
+            doubt: None,
             failed: Vec::new(),
         },
         attributes: [("call_sid".to_owned(), format!("CA{session}"))].into(),

@@ -132,6 +132,7 @@ fn an_offer_names_session_epoch_and_schema() {
         avoid: None,
         planned: false,
         suspect: Some(Seq(7)),
+        doubt: Some(Seq(9)),
         failed: Vec::new(),
     };
     let Some(Message::Offer(offer)) = offer(SessionId(255), &seek, Default::default()).message
@@ -140,5 +141,5 @@ fn an_offer_names_session_epoch_and_schema() {
     };
     assert_eq!(offer.session_id, format!("{:032x}", 255));
     assert_eq!((offer.epoch, offer.state_schema), (5, 2));
-    assert_eq!(offer.suspect_through, 7);
+    assert_eq!((offer.suspect_through, offer.doubt_through), (7, 9));
 }

@@ -19,7 +19,7 @@ fn worker(id: u64) -> Candidate<'static> {
         aside: false,
         capacity: None,
         sessions: 0,
-        other_suspect: false,
+        others: Suspicion::None,
     }
 }
 
@@ -32,7 +32,7 @@ fn wish() -> Wish<'static> {
         schema: 1,
         avoid: None,
         planned: false,
-        suspect: false,
+        suspicion: Suspicion::None,
         failed: &[],
         tried: &[],
     }
@@ -181,20 +181,25 @@ fn a_worker_to_avoid_is_the_last_resort_unless_the_move_is_planned() {
 
 #[test]
 fn suspects_are_kept_apart() {
-    let with_suspect = Candidate {
-        other_suspect: true,
+    let with = |others| Candidate {
+        others,
         ..worker(1)
     };
-    let suspect = Wish {
-        suspect: true,
+    let under = |suspicion| Wish {
+        suspicion,
         ..wish()
     };
-    assert_eq!(picked(&[with_suspect], &wish()), 1);
-    assert_eq!(picked(&[with_suspect, worker(2)], &suspect), 2);
-    assert_eq!(
-        refused(&[with_suspect], &suspect),
-        "1 worker: 1 with another suspect session"
-    );
+    let [none, doubt, suspect] = [Suspicion::None, Suspicion::Doubt, Suspicion::Suspect];
+    for (one, other) in [(suspect, suspect), (suspect, doubt), (doubt, suspect)] {
+        assert_eq!(picked(&[with(other), worker(2)], &under(one)), 2);
+        assert_eq!(
+            refused(&[with(other)], &under(one)),
+            "1 worker: 1 with another suspect session"
+        );
+    }
+    for (one, other) in [(none, suspect), (suspect, none), (doubt, doubt)] {
+        assert_eq!(picked(&[with(other)], &under(one)), 1);
+    }
 }
 
 #[test]
@@ -269,7 +274,7 @@ fn a_worker_that_failed_the_session_is_the_last_resort_however_new() {
     assert_eq!(picked(&[newer_but_failed], &wish), 2);
     // but a second one does: a version that works comes before another worker of that one.
     let wish = Wish {
-        suspect: true,
+        suspicion: Suspicion::Suspect,
         ..wish
     };
     assert_eq!(picked(&[newer_but_failed, new, old], &wish), 3);
