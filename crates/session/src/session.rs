@@ -335,7 +335,7 @@ impl Session {
             .make_room(&self.limits, now, delivered, epoch, &mut dropped);
         if room.is_err() && self.life != Life::Running {
             self.account.ignored_inputs += 1;
-            return;
+            return self.tell_dropped(dropped, out);
         }
         self.log.append(&self.limits, now, kind, media_ms);
         if room.is_err()
@@ -344,10 +344,7 @@ impl Session {
             dropped.push(gap);
             room = Ok(());
         }
-        for gap in dropped {
-            self.account.media_dropped += gap.size.frames;
-            out.push(Output::Report(Report::MediaDropped(gap)));
-        }
+        self.tell_dropped(dropped, out);
         if room.is_err() {
             let (inputs, results) = (self.log.frames(), self.log.results());
             let detail = format!(
@@ -362,6 +359,13 @@ impl Session {
                 reason.fault()
             };
             self.begin_end_by(now, reason, fault, detail, out);
+        }
+    }
+
+    fn tell_dropped(&mut self, dropped: Vec<crate::Gap>, out: &mut Vec<Output>) {
+        for gap in dropped {
+            self.account.media_dropped += gap.size.frames;
+            out.push(Output::Report(Report::MediaDropped(gap)));
         }
     }
 

@@ -230,6 +230,26 @@ fn control_frames_after_a_huge_one_have_half_of_the_log() {
     assert_eq!(outs.ending(), Some(EndReason::LogOverflow));
 }
 
+#[test]
+fn media_dropped_for_an_input_that_finds_no_room_in_the_end_is_told_too() {
+    let (mut rig, epoch) = Rig::bridged(|limits| limits.log_bytes = 100);
+    rig.lose(epoch);
+    rig.frame(model(), Class::Control, &"x".repeat(1_000));
+    for _ in 0..4 {
+        rig.control(&"y".repeat(12));
+    }
+    rig.media("v");
+    rig.frame(model(), Class::Control, &"x".repeat(1_000));
+    rig.feed(Event::End {
+        reason: EndReason::Operator,
+        detail: "enough".to_owned(),
+    });
+    rig.take();
+    rig.closed(caller(), Fault::None);
+    assert_eq!(rig.take().media_dropped(), [8]);
+    assert_eq!(rig.session.account().media_dropped, 1);
+}
+
 /// Why and by whose fault the session ends.
 fn blamed(outs: &super::rig::Outs) -> Option<(EndReason, Fault)> {
     outs.reports().find_map(|report| match report {
