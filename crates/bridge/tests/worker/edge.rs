@@ -70,7 +70,7 @@ impl Edge {
             epoch: next_seq,
             state_schema,
             attributes: [("call_sid".to_owned(), "CA1".to_owned())].into(),
-            suspect_through: 0,
+            ..v1::Offer::default()
         }))
         .await;
         assert_eq!(call.hear().await, Message::Accept(v1::Accept {}));
