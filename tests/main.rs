@@ -12,6 +12,7 @@ mod exchange;
 mod grpc;
 mod hold;
 mod kubernetes;
+mod log;
 mod long_call;
 mod metrics;
 mod model_leg;

@@ -17,7 +17,7 @@ use std::{
 };
 
 use holdline_config::Listener;
-use holdline_telemetry::{LegMetrics, Metrics};
+use holdline_telemetry::{LegMetrics, Metrics, logging::Pace};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -29,6 +29,10 @@ use crate::{Gate, LegSocket, Permit, SetupError, Token, tls::ListenerTls};
 
 /// Pause after an `accept` that failed, most likely for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Refusals that the log tells of in a second, for each listener; all are counted. Anybody can
+/// provoke them.
+const TOLD: u32 = 20;
 
 /// What is done with a call: called once for each, from the connection's own task. Must not block.
 pub type OnCall = dyn Fn(IncomingCall) + Send + Sync;
@@ -60,6 +64,8 @@ pub struct ListenerRuntime {
     arrivals: Arrivals,
     /// Connections of this listener that may become or are calls.
     connections: Arc<Semaphore>,
+    /// How often the log tells of a refusal.
+    told: Pace,
     metrics: Arc<LegMetrics>,
 }
 
@@ -84,6 +90,7 @@ impl ListenerRuntime {
             tls: settings.tls.as_ref().map(ListenerTls::load).transpose()?,
             arrivals,
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            told: Pace::new(TOLD),
             metrics: Arc::new(metrics.legs.clone()),
             settings: settings.clone(),
         })

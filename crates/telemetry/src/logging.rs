@@ -1,9 +1,17 @@
 //! The set-up of logs.
 //!
 //! A machine reads JSON, one object a line, fields at the top; people read text. Both go to a writer
-//! of the caller's choice, so that standard output stays free for what a command prints.
+//! of the caller's choice, so that standard output stays free for what a command prints. Who logs
+//! never waits for that writer: see [`lines`].
 
-use std::env;
+mod lines;
+mod pace;
+
+use std::{
+    env,
+    io::{self, Write},
+    sync::{Arc, OnceLock},
+};
 
 use tracing::Subscriber;
 use tracing_subscriber::{
@@ -14,6 +22,12 @@ use tracing_subscriber::{
     },
     util::SubscriberInitExt as _,
 };
+
+use self::lines::Queue;
+pub use self::{lines::LogGuard, pace::Pace};
+
+/// The log of this process, once it is set up.
+static OURS: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// The environment variable that overrides the level.
 const FILTER_VARIABLE: &str = "RUST_LOG";
@@ -47,23 +61,41 @@ pub enum LoggingError {
     /// Something in this process has set up logs before.
     #[error("logs are set up already in this process")]
     AlreadySet,
+    /// The system has no thread for them. A retry may help.
+    #[error("there is no thread to write logs: {0}")]
+    Thread(#[from] io::Error),
 }
 
 /// Sets up logs for this process: to `writer` (usually `std::io::stderr`), in `format`, at `level`
 /// (such as `info`) and above. The environment variable `RUST_LOG` overrides `level`.
 ///
+/// Lines are written by a thread of their own; at most 4 MiB of them wait for it. Those that find no
+/// room, or that `writer` refuses, are lost and counted: [`lost_lines`], and a line when the log goes
+/// on. The guard is to be kept until the end of the process: its end waits for the last lines.
+///
 /// # Errors
-/// If the filter cannot be read, or logs are set up already.
-pub fn init<W>(format: Format, level: &str, writer: W) -> Result<(), LoggingError>
+/// If the filter cannot be read, logs are set up already, or the system has no thread.
+pub fn init<W>(format: Format, level: &str, writer: W) -> Result<LogGuard, LoggingError>
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    W: Write + Send + 'static,
 {
     let overriding = env::var(FILTER_VARIABLE).ok();
     let overriding = overriding.filter(|filter| !filter.trim().is_empty());
     let filter = overriding.unwrap_or_else(|| format!("{level},{OTHERS}"));
-    subscriber(format, &filter, writer)?
+    let (lines, guard) = lines::lines(writer)?;
+    let queue = lines.queue();
+    subscriber(format, &filter, lines)?
         .try_init()
-        .map_err(|_| LoggingError::AlreadySet)
+        .map_err(|_| LoggingError::AlreadySet)?;
+    // Nobody else was here before: only one subscriber can be the process's.
+    let _ = OURS.set(queue);
+    Ok(guard)
+}
+
+/// Lines of this process's log that were not written, since [`init`].
+#[must_use]
+pub fn lost_lines() -> u64 {
+    OURS.get().map_or(0, |queue| queue.lost())
 }
 
 /// What [`init`] sets for the process, without setting it: for tests and for a log of one's own.
@@ -112,7 +144,7 @@ where
         ),
         Format::Text => {
             use std::io::IsTerminal as _;
-            let colours = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+            let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
             Box::new(builder.with_ansi(colours).finish())
         }
     })
@@ -122,10 +154,7 @@ where
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-    };
+    use std::sync::Mutex;
 
     use tracing_subscriber::fmt::format::Writer;
 
@@ -135,11 +164,11 @@ mod tests {
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
@@ -208,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_read() {
-        let refused = subscriber(Format::Json, "holdline=loud", std::io::sink);
+        let refused = subscriber(Format::Json, "holdline=loud", io::sink);
         let said = refused.err().unwrap().to_string();
         assert!(
             said.starts_with("`holdline=loud` is no log filter"),
@@ -233,8 +262,8 @@ mod tests {
 
     #[test]
     fn twice_is_an_error_and_no_panic() {
-        let first = init(Format::Json, "off", std::io::sink);
-        let second = init(Format::Text, "off", std::io::sink);
+        let first = init(Format::Json, "off", io::sink());
+        let second = init(Format::Text, "off", io::sink());
         assert!(first.is_ok());
         assert!(matches!(second, Err(LoggingError::AlreadySet)));
     }

@@ -4,7 +4,7 @@ use prometheus::{PullingGauge, Registry, TextEncoder};
 
 use crate::{
     AdminMetrics, AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, SessionMetrics,
-    WorkerMetrics, register::Register,
+    WorkerMetrics, logging, register::Register,
 };
 
 /// All metrics of one edge. Cheap to clone; clones count together.
@@ -33,6 +33,11 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let register = Register(&registry);
+        register.asked(
+            "holdline_log_lines_lost",
+            "Lines of the log that could not be written, since the process began.",
+            || logging::lost_lines() as f64,
+        );
         Self {
             legs: LegMetrics::new(&register),
             sessions: SessionMetrics::new(&register),

@@ -2,7 +2,7 @@
 
 use prometheus::{
     Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, core::Collector,
+    IntGaugeVec, Opts, PullingGauge, Registry, core::Collector,
 };
 
 /// Names and labels are constants of this crate: making and registering one fails only if a name is
@@ -47,6 +47,11 @@ impl Register<'_> {
     ) -> HistogramVec {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
         self.add(HistogramVec::new(options, labels).expect(CONSTANT))
+    }
+
+    /// A gauge whose value is asked for whenever a scraper asks.
+    pub(crate) fn asked(&self, name: &str, help: &str, value: fn() -> f64) {
+        self.add(PullingGauge::new(name, help, Box::new(value)).expect(CONSTANT));
     }
 
     fn add<C: Collector + Clone + 'static>(&self, collector: C) -> C {

@@ -74,6 +74,7 @@ fn names_and_types() {
             "holdline_leg_unwritten_frames_total counter",
             "holdline_listener_connections gauge",
             "holdline_listener_handshakes gauge",
+            "holdline_log_lines_lost gauge",
             "holdline_media_dropped_frames_total counter",
             "holdline_media_lost_frames_total counter",
             "holdline_media_lost_seconds_total counter",

@@ -83,10 +83,10 @@ async fn audio_passes_both_ways_and_a_frame_costs_little_state() {
 async fn what_people_say_is_in_no_log() {
     let lines = Lines::default();
     let writer = lines.clone();
-    holdline_telemetry::logging::init(
+    let log = holdline_telemetry::logging::init(
         holdline_telemetry::logging::Format::Json,
         "trace,h2=off,tonic=off,hyper=off,tower=off,hyper_util=off",
-        move || writer.clone(),
+        writer,
     )
     .unwrap();
     let service = service::start().await;
@@ -122,6 +122,7 @@ async fn what_people_say_is_in_no_log() {
     ])
     .await;
     job_free(&mut call).await;
+    drop(log);
     let text = lines.text();
     assert!(
         text.contains("function answered") && text.contains("keys pressed"),

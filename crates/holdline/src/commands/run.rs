@@ -6,7 +6,7 @@ use std::io;
 
 use holdline_config::{Config, LogFormat};
 use holdline_proxy::{Control, Lifecycle, Listeners, RunError};
-use holdline_telemetry::logging::{self, Format};
+use holdline_telemetry::logging::{self, Format, LogGuard};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -18,23 +18,23 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // Before it is parsed: what changes from now on is seen.
     let content = std::fs::read(&args.config).ok();
     let config = super::load(&args.config)?;
-    start_logs(&config)?;
+    let _log = start_logs(&config)?;
     super::block_on(async {
         let watched = Watched::new(&args.config, content)?;
         serve(config, Some(watched)).await
     })
 }
 
-/// Sets the process up as the configuration says.
-pub(crate) fn start_logs(config: &Config) -> Result<(), Failure> {
+/// Sets the process up as the configuration says. The guard is kept until its end.
+pub(crate) fn start_logs(config: &Config) -> Result<LogGuard, Failure> {
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    logging::init(format, config.log.level.as_str(), io::stderr)
+    let log = logging::init(format, config.log.level.as_str(), io::stderr())
         .map_err(|error| Failure::misconfigured(&error))?;
     raise_open_files();
-    Ok(())
+    Ok(log)
 }
 
 /// Serves until it has drained, which SIGTERM or SIGINT asks for.

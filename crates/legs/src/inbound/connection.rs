@@ -116,11 +116,13 @@ pub(super) async fn serve(
         // Refused, and said so where it was decided.
         Ok(None) => {}
         Err(error) => {
-            metrics.upgrade_refused(error.as_str());
-            match error {
-                // What a load balancer's TCP check looks like.
-                HandshakeError::Gone => tracing::debug!(listener, %peer, %error, "no upgrade"),
-                _ => tracing::info!(listener, %peer, why = error.as_str(), %error, "no upgrade"),
+            let why = error.as_str();
+            metrics.upgrade_refused(why);
+            // What a load balancer's TCP check looks like.
+            if let HandshakeError::Gone = error {
+                tracing::debug!(listener, %peer, %error, "no upgrade");
+            } else if let Some(untold) = runtime.told.admit(now()) {
+                tracing::info!(listener, %peer, why, %error, untold, "no upgrade");
             }
         }
     }
@@ -239,13 +241,8 @@ fn answer(
             )
         }
         Err(why) => {
-            report(
-                &runtime.settings.name,
-                peer,
-                &shown(&runtime.routes, request.uri().path()),
-                why,
-                &runtime.metrics,
-            );
+            let path = shown(&runtime.routes, request.uri().path());
+            report(runtime, peer, &path, why);
             (refused(why), None)
         }
     }
@@ -271,30 +268,43 @@ async fn instruct(
         Err(why) => {
             metrics.webhook_answered("refused");
             let (path, status) = (webhook.path(), why.status().as_u16());
+            let untold = runtime.told.admit(now());
             if let Refused::Signature(error) = why {
                 metrics.signature_failed(error.as_str());
                 let error = error.as_str();
-                tracing::warn!(listener, %peer, path, status, error, "webhook refused: signature");
-            } else {
+                if let Some(untold) = untold {
+                    tracing::warn!(listener, %peer, path, status, error, untold, "webhook refused: signature");
+                }
+            } else if let Some(untold) = untold {
                 let why = why.as_str();
-                tracing::info!(listener, %peer, path, status, why, "webhook refused");
+                tracing::info!(listener, %peer, path, status, why, untold, "webhook refused");
             }
             refused(why)
         }
     }
 }
 
-/// One line and one count for each refusal.
-fn report(listener: &str, peer: IpAddr, path: &str, why: Refused, metrics: &LegMetrics) {
+/// Counts a refusal, and tells of it where the pace of such lines allows.
+fn report(runtime: &ListenerRuntime, peer: IpAddr, path: &str, why: Refused) {
+    let (listener, metrics) = (runtime.settings.name.as_str(), &runtime.metrics);
     metrics.upgrade_refused(why.as_str());
-    let status = why.status().as_u16();
-    let shown = &path[..path.floor_char_boundary(256)];
     if let Refused::Signature(error) = why {
         metrics.signature_failed(error.as_str());
+    }
+    let Some(untold) = runtime.told.admit(now()) else {
+        return;
+    };
+    let status = why.status().as_u16();
+    let path = &path[..path.floor_char_boundary(256)];
+    if let Refused::Signature(error) = why {
         let error = error.as_str();
-        tracing::warn!(listener, %peer, path = shown, status, error, "upgrade refused: signature");
+        tracing::warn!(listener, %peer, path, status, error, untold, "upgrade refused: signature");
     } else {
         let why = why.as_str();
-        tracing::info!(listener, %peer, path = shown, status, why, "upgrade refused");
+        tracing::info!(listener, %peer, path, status, why, untold, "upgrade refused");
     }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

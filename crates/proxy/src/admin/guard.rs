@@ -6,12 +6,11 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    time::Instant,
 };
 
 use holdline_config::Secret;
-use holdline_telemetry::AdminMetrics;
+use holdline_telemetry::{AdminMetrics, logging::Pace};
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Version,
     body::Body,
@@ -19,11 +18,10 @@ use hyper::{
     http::uri::Authority,
 };
 use subtle::ConstantTimeEq as _;
-use tokio::time::Instant;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Refusals are told in the log at most so often; all are counted.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Refusals that the log tells of in a second, at most; all are counted.
+const TOLD: u32 = 1;
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,14 +80,7 @@ pub(super) struct Guard {
     token: Option<Secret>,
     loopback: bool,
     metrics: AdminMetrics,
-    told: Mutex<Told>,
-}
-
-/// When a refusal was last told, and how many were not told since.
-#[derive(Debug, Default)]
-struct Told {
-    last: Option<Instant>,
-    untold: u64,
+    told: Pace,
 }
 
 impl Guard {
@@ -99,7 +90,7 @@ impl Guard {
             token,
             loopback: address.to_canonical().is_loopback(),
             metrics,
-            told: Mutex::default(),
+            told: Pace::new(TOLD),
         }
     }
 
@@ -168,14 +159,10 @@ impl Guard {
     }
 
     fn tell(&self, refusal: Refusal, peer: SocketAddr) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.last.is_some_and(|last| last.elapsed() < TELL_EVERY) {
-            told.untold += 1;
-            return;
+        if let Some(untold) = self.told.admit(Instant::now()) {
+            let why = refusal.as_str();
+            tracing::warn!(%peer, why, untold, "request to the admin port refused");
         }
-        let untold = std::mem::take(&mut told.untold);
-        told.last = Some(Instant::now());
-        tracing::warn!(%peer, why = refusal.as_str(), untold, "request to the admin port refused");
     }
 }
 
