@@ -126,17 +126,34 @@ impl Log {
         }
     }
 
-    pub(crate) fn ended(&self, session: &str, ended: &SessionEnded) {
+    /// `unheard_ms`: audio of the caller that no model is known to have heard.
+    pub(crate) fn ended(&self, session: &str, ended: &SessionEnded, unheard_ms: u64) {
         let SessionEnded {
             reason,
             detail,
             fault,
         } = ended;
+        // Callers who hang up at once do so before their model is there: no reason to warn.
+        let unheard_ms = (unheard_ms > 0).then_some(unheard_ms);
         match reason {
             EndReason::CallerHungUp | EndReason::Worker | EndReason::HandedBack => {
-                tracing::info!(session, ?reason, detail, ?fault, "the call is over");
+                tracing::info!(
+                    session,
+                    ?reason,
+                    detail,
+                    ?fault,
+                    unheard_ms,
+                    "the call is over"
+                );
             }
-            _ => tracing::warn!(session, ?reason, detail, ?fault, "the call is over"),
+            _ => tracing::warn!(
+                session,
+                ?reason,
+                detail,
+                ?fault,
+                unheard_ms,
+                "the call is over"
+            ),
         }
     }
 

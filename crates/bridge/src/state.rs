@@ -25,7 +25,10 @@ pub(crate) use self::{
     tracked::Tracked,
     turn::{Speech, ToolCall, Turn, Utterance, Wish},
 };
-use crate::ids::{CallSid, StreamSid};
+use crate::{
+    ids::{CallSid, StreamSid},
+    wire::BYTES_PER_MS,
+};
 
 /// The whole state.
 #[derive(Default, Debug)]
@@ -95,6 +98,16 @@ impl State {
             speech: load(get, "speech")?,
             history: History::load(get)?,
         })
+    }
+
+    /// How much of the caller's audio no model session is known to have heard, in ms: what came since
+    /// the last one was lost, and up to a second before it.
+    pub(crate) fn unheard_ms(&self) -> u64 {
+        let waits = self.link.lost_at.and(self.link.audio_from);
+        let kept = waits.map_or(0, |from| {
+            self.kept.end().saturating_sub(from.max(self.kept.start()))
+        });
+        self.link.unheard_ms + kept / BYTES_PER_MS
     }
 
     /// Tells what has changed since the last time.

@@ -164,7 +164,9 @@ impl Worker for Bridge {
                     self.heard(session, call, Event::ToolDone { number, output });
                 }
             }
-            Input::SessionEnded(ended) => self.log.ended(call.id(), ended),
+            Input::SessionEnded(ended) => {
+                self.log.ended(call.id(), ended, session.state.unheard_ms());
+            }
             Input::Notice(notice) => self.log.notice(call.id(), notice),
             input => {
                 if let Some(event) = event(input) {

@@ -20,6 +20,11 @@ fn stopped(item: &str, audio_ms: u64) -> Value {
     json!({"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": audio_ms})
 }
 
+/// The carrier's last message.
+fn stop() -> Value {
+    json!({"event": "stop", "streamSid": "MZ5f"})
+}
+
 /// Media from one moment to another.
 fn talk(world: &mut World, from: u64, to: u64) {
     for ms in (from..to).step_by(20) {
@@ -192,6 +197,34 @@ fn what_cannot_be_kept_is_counted_and_asked_for_again() {
     });
     // Two seconds before the loss, since an answer was due and did not come, and five after it.
     assert_eq!(lost.unwrap() as usize, 7_000 - kept);
+}
+
+#[test]
+fn what_no_model_hears_until_the_end_is_told() {
+    // A model that was there at the end has heard all of it.
+    let mut world = World::greeted();
+    talk(&mut world, 5_000, 9_000);
+    world.caller(9_000, &stop());
+    world.put(9_010, &Input::ModelClosed(1, 1_000));
+    assert_eq!(world.unheard_ms(), 0);
+
+    // None was ever there.
+    let mut world = World::new();
+    world.put(10, &Input::ModelClosed(1, 0));
+    talk(&mut world, 20, 1_020);
+    world.put(1_020, &Input::ModelClosed(2, 0));
+    world.replace_worker();
+    world.caller(1_030, &stop());
+    assert_eq!(world.unheard_ms(), 1_000);
+
+    // It was lost, and the next one did not confirm its settings.
+    let mut world = World::greeted();
+    talk(&mut world, 5_000, 9_000);
+    world.put(9_000, &Input::ModelClosed(1, 1_006));
+    talk(&mut world, 9_000, 9_500);
+    world.caller(9_500, &stop());
+    world.put(9_510, &Input::ModelClosed(2, 0));
+    assert_eq!(world.unheard_ms(), 1_500, "the last second may be news");
 }
 
 #[test]

@@ -133,6 +133,11 @@ impl World {
         });
     }
 
+    /// What the log says of the caller's audio if the call ends now.
+    pub(super) fn unheard_ms(&self) -> u64 {
+        self.state.unheard_ms()
+    }
+
     pub(super) fn state_bytes(&self) -> usize {
         self.store
             .iter()
