@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::verdict::{Count, Tally};
+use crate::verdict::{Count, TO_CALLER, TO_MODEL, Tally};
 
 /// One line of the table: what was done, and what became of the calls.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct Row {
     /// How often.
     pub repetitions: u32,
     pub(crate) tally: Tally,
+    /// Where frames were lost, in words; the first few.
+    pub(crate) lost_where: Vec<String>,
     /// Caller media that the edge counted as lost at a limit: each frame of it stands in a `Gap`.
     pub(crate) in_gaps: u64,
     /// Whether a limit may be reached here, and media be lost in gaps.
@@ -30,6 +32,7 @@ impl Row {
             fault,
             repetitions,
             tally,
+            lost_where: Vec::new(),
             in_gaps: 0,
             may_lose: false,
             held: false,
@@ -62,18 +65,18 @@ impl Row {
         zero(self.tally.dropped, "calls dropped");
         zero(self.tally.violations, "messages that Twilio would warn of");
         let ways = [
-            (&self.tally.to_model, "to the model", self.in_gaps),
-            (&self.tally.to_caller, "to the caller", 0),
+            (&self.tally.to_model, TO_MODEL, self.in_gaps),
+            (&self.tally.to_caller, TO_CALLER, 0),
         ];
+        let mut lost_more = false;
         for (count, way, in_gaps) in ways {
             let excused = if self.may_lose { in_gaps } else { 0 };
-            zero(
-                count.lost.saturating_sub(excused),
-                &format!("frames {way} lost"),
-            );
+            let lost = count.lost.saturating_sub(excused);
+            zero(lost, &format!("frames {way} lost"));
+            lost_more |= lost > 0;
             zero(count.duplicated, &format!("frames {way} doubled"));
             zero(count.reordered, &format!("frames {way} out of order"));
-            let sounds = self.held && way == "to the caller";
+            let sounds = self.held && way == TO_CALLER;
             if !sounds {
                 zero(
                     count.foreign_bytes,
@@ -84,6 +87,9 @@ impl Row {
                 u64::from(count.received == 0),
                 &format!("whole direction {way} was silent"),
             );
+        }
+        if lost_more {
+            broken.extend_from_slice(&self.lost_where);
         }
         broken
     }

@@ -47,6 +47,8 @@ enum Folder {
 pub(crate) struct Trial {
     pub(crate) stage: Stage,
     pub(crate) callers: Callers,
+    /// Of callers who have hung up already.
+    parted: Vec<CallRecord>,
     pub(crate) random: Prng,
     model: Arc<OpenAiSim>,
     version: u32,
@@ -64,6 +66,7 @@ pub(crate) struct Outcome {
     pub(crate) metrics: Metrics,
     /// Whether every process ended as it should.
     pub(crate) in_order: bool,
+    start: Instant,
 }
 
 impl Trial {
@@ -114,6 +117,7 @@ impl Trial {
         Ok(Self {
             stage: Stage::set_up(plan, "v1").await?,
             callers: Callers::default(),
+            parted: Vec::new(),
             random: Prng::new(settings.seed),
             model: Arc::new(model),
             version: 1,
@@ -232,6 +236,15 @@ impl Trial {
         }
     }
 
+    /// These callers hang up; they are judged with the others.
+    ///
+    /// # Errors
+    /// If a caller's task panicked.
+    pub(crate) async fn part(&mut self, callers: Callers) -> io::Result<()> {
+        self.parted.extend(callers.hang_up().await?);
+        Ok(())
+    }
+
     /// Everybody hangs up, everything ends, and the calls are judged, save those with these numbers.
     ///
     /// # Errors
@@ -239,7 +252,8 @@ impl Trial {
     pub(crate) async fn finish(self, excused: &[u32]) -> io::Result<Outcome> {
         sleep(QUIET).await;
         self.tell("everybody hangs up");
-        let records = self.callers.hang_up().await?;
+        let mut records = self.parted;
+        records.extend(self.callers.hang_up().await?);
         let metrics = self.stage.admin().metrics().await?;
         let in_order = self.stage.strike().await?;
         let model = Arc::into_inner(self.model);
@@ -254,6 +268,7 @@ impl Trial {
             tally,
             metrics,
             in_order,
+            start: self.start,
         })
     }
 
@@ -278,6 +293,19 @@ impl Outcome {
             sum("holdline_session_holds_total"),
             row.in_gaps,
         ));
+        for loss in &row.tally.losses {
+            let seconds = |at: Instant| at.saturating_duration_since(self.start).as_secs_f64();
+            row.lost_where.push(format!(
+                "call {}: frames {} to {} {} of its stream {} are lost, sent at {:.2} to {:.2} s",
+                loss.call,
+                loss.frames.0,
+                loss.frames.1,
+                loss.way,
+                loss.part,
+                seconds(loss.sent.from),
+                seconds(loss.sent.until),
+            ));
+        }
         row.expect(self.in_order, || {
             "a process did not end in good order".to_owned()
         });

@@ -12,6 +12,12 @@ use holdline_testkit::{
 const UNDER_WAY: Duration = Duration::from_millis(20);
 /// Frames that set out this long after it still count as touched by it.
 const AFTERMATH: Duration = Duration::from_secs(1);
+/// Losses that are told one by one.
+const TOLD_LOSSES: usize = 8;
+
+/// The directions, in words.
+pub(crate) const TO_MODEL: &str = "to the model";
+pub(crate) const TO_CALLER: &str = "to the caller";
 
 /// When a fault was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,19 @@ pub(crate) struct Count {
     pub(crate) foreign_bytes: u64,
 }
 
+/// Frames that were lost in a row, in one direction of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) call: u32,
+    pub(crate) way: &'static str,
+    /// Which one of the streams of that voice.
+    pub(crate) part: u32,
+    /// The counters of the first and the last of them.
+    pub(crate) frames: (u32, u32),
+    /// When these two were sent.
+    pub(crate) sent: Span,
+}
+
 /// The sum over calls.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
@@ -44,6 +63,8 @@ pub(crate) struct Tally {
     pub(crate) to_caller: Count,
     /// The worst delay, beyond what is usual for the call, of any frame that a fault touched.
     pub(crate) worst_gap: Duration,
+    /// What was lost where; the first few.
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl Tally {
@@ -61,10 +82,42 @@ impl Tally {
         self.violations += account.violations;
         self.to_model.add(&account.to_model);
         self.to_caller.add(&account.to_caller);
-        for way in [&account.to_model, &account.to_caller] {
+        let ways = [
+            (&account.to_model, TO_MODEL),
+            (&account.to_caller, TO_CALLER),
+        ];
+        for (way, name) in ways {
             self.worst_gap = self.worst_gap.max(gap(way, faults));
+            self.losses.extend(losses(call.call, name, way));
+        }
+        self.losses.truncate(TOLD_LOSSES);
+    }
+}
+
+/// Frames that were lost one behind another are one loss.
+fn losses(call: u32, way: &'static str, account: &Way) -> Vec<Loss> {
+    let mut losses: Vec<Loss> = Vec::new();
+    for lost in &account.lost_frames {
+        match losses.last_mut() {
+            Some(last)
+                if last.part == lost.part && last.frames.1.checked_add(1) == Some(lost.counter) =>
+            {
+                last.frames.1 = lost.counter;
+                last.sent.until = lost.sent;
+            }
+            _ => losses.push(Loss {
+                call,
+                way,
+                part: lost.part,
+                frames: (lost.counter, lost.counter),
+                sent: Span {
+                    from: lost.sent,
+                    until: lost.sent,
+                },
+            }),
         }
     }
+    losses
 }
 
 impl Count {

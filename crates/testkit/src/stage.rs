@@ -89,7 +89,7 @@ impl Plan {
             holdline: holdline.to_owned(),
             model,
             slots: vec![Lodging::default(); workers],
-            worker: vec![holdline.into(), "bridge".into()],
+            worker: shipped(holdline),
             edge_prefix: Vec::new(),
             edge_env: Vec::new(),
             sections: String::new(),
@@ -219,6 +219,11 @@ impl Stage {
     pub fn address(&self, slot: usize) -> String {
         let Slot { ports, side, .. } = &self.slots[slot];
         ports[*side].at(self.plan.slots[slot].host).to_string()
+    }
+
+    /// Workers that are started from now on are `holdline bridge`, whatever the plan says.
+    pub fn workers_as_shipped(&mut self) {
+        self.plan.worker = shipped(&self.plan.holdline);
     }
 
     /// Starts a worker on the slot's other port, and waits until the edge may use it. A process
@@ -374,6 +379,11 @@ impl Stage {
         }
         Ok(good)
     }
+}
+
+/// The command of a worker without faults.
+fn shipped(holdline: &Path) -> Vec<OsString> {
+    vec![holdline.into(), "bridge".into()]
 }
 
 fn edge(plan: &Plan) -> Launch {

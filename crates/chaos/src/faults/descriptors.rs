@@ -6,7 +6,7 @@ use std::{
 };
 
 use holdline_testkit::stage::Callers;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     Row, Settings,
@@ -25,9 +25,9 @@ const CROWD: u32 = 24;
 const WAITS: Duration = Duration::from_secs(3);
 /// How long those that were stay.
 const STAYS: Duration = Duration::from_secs(1);
-/// Calls that are placed when the crowd has gone.
+/// Calls that are placed when the crowd has gone. With two sockets each they fit.
 const NEWCOMERS: u32 = 2;
-/// Longest wait until a call is taken again.
+/// Longest wait until a call is taken again, and then until its model is heard.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs it.
@@ -89,19 +89,17 @@ fn starve_a_worker(trial: &Trial) -> io::Result<()> {
     Ok(())
 }
 
-/// Places calls until they are taken. Gives the next free number, and the numbers that were not.
+/// Places calls until they are taken, and ends them once their model is heard: the next crowd is to
+/// find the same room. Gives the next free number, and the numbers that were not taken.
 async fn newcomers(trial: &mut Trial, url: &str, first: u32) -> io::Result<(u32, Vec<u32>)> {
     let patience = Instant::now() + TAKEN_WITHIN;
     let mut number = first;
     let mut missing = Vec::new();
-    let mut taken = 0;
-    while taken < NEWCOMERS {
+    let mut taken = Callers::default();
+    while taken.handles.len() < NEWCOMERS as usize {
         let (caller, refused) = Callers::crowd(url, calling(number, 1)).await;
         match refused.first() {
-            None => {
-                trial.callers.join(caller);
-                taken += 1;
-            }
+            None => taken.join(caller),
             Some(error) if Instant::now() > patience => {
                 return Err(io::Error::other(format!(
                     "no call was taken within {TAKEN_WITHIN:?} of the crowd's end: {error}"
@@ -114,5 +112,14 @@ async fn newcomers(trial: &mut Trial, url: &str, first: u32) -> io::Result<(u32,
         }
         number += 1;
     }
+    for call in &mut taken.handles {
+        let answered = call.wait_for(|call| call.frames_received > 0);
+        if timeout(TAKEN_WITHIN, answered).await.is_err() {
+            return Err(io::Error::other(format!(
+                "a call that was taken had no model within {TAKEN_WITHIN:?}"
+            )));
+        }
+    }
+    trial.part(taken).await?;
     Ok((number, missing))
 }

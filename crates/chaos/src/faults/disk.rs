@@ -29,8 +29,10 @@ const FROZEN: Duration = Duration::from_millis(1_600);
 /// Makes the disk, goes there, and becomes the program, whose output is on the disk.
 const SCRIPT: &str =
     "mount -t tmpfs -o size=256k tmpfs \"$0\" && cd \"$0\" && exec \"$@\" >>log 2>&1";
-/// Longest wait for a log line after the disk has room again.
+/// Longest wait for the edge's log after the disk has room again.
 const LOGS_WITHIN: Duration = Duration::from_secs(20);
+/// In this field of its log the edge tells how many lines were lost.
+const LOST: &str = "\"lines_lost\":";
 
 /// Runs it.
 ///
@@ -63,9 +65,12 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
         silent += u32::from(!empty_all(&mut trial, point).await?);
         trial.tell("the disks have room again");
     }
-    let mut row = trial.finish(&[]).await?.row("full disk", rounds.done);
+    let outcome = trial.finish(&[]).await?;
+    let lost = outcome.metrics.sum("holdline_log_lines_lost");
+    let mut row = outcome.row("full disk", rounds.done);
+    row.note(format!("{lost} lines of the edge's log were lost"));
     row.expect(silent == 0, || {
-        format!("{silent} times the edge did not log again when its disk had room")
+        format!("{silent} times the edge did not tell of lost lines when its disk had room")
     });
     Ok(vec![row])
 }
@@ -142,16 +147,21 @@ fn fill(disk: &Path) -> io::Result<()> {
 }
 
 /// Makes room on every disk, and moves calls so that there is something to log; whether the edge
-/// then logs.
+/// then logs, and tells that lines were lost.
 async fn empty_all(trial: &mut Trial, point: &Path) -> io::Result<bool> {
-    for disk in fill_all(trial, point)? {
+    let disks = fill_all(trial, point)?;
+    for disk in &disks {
+        // The logs as well: those of many calls would soon fill the disk by themselves.
+        File::options()
+            .write(true)
+            .open(disk.join("log"))?
+            .set_len(0)?;
         fs::remove_file(disk.join("filler"))?;
     }
     let log = disk(trial.stage.edge(), point).join("log");
-    let before = fs::metadata(&log)?.len();
     kill(trial).await?;
     let patience = Instant::now() + LOGS_WITHIN;
-    while fs::metadata(&log)?.len() <= before {
+    while !fs::read_to_string(&log)?.contains(LOST) {
         if Instant::now() > patience {
             return Ok(false);
         }

@@ -77,7 +77,7 @@ async fn leaks(settings: &Settings) -> io::Result<Row> {
         trial.fault_since(since.checked_sub(LOOK_EVERY).unwrap_or(since));
         trial.tell(&format!("{deaths} workers ran out of memory"));
     }
-    loosen(&mut trial).await?;
+    relieve(&mut trial).await?;
     let mut row = trial.finish(&[]).await?.row("worker out of memory", deaths);
     row.note(format!(
         "each leaked {leak} bytes an input, {} MiB until its end",
@@ -86,15 +86,14 @@ async fn leaks(settings: &Settings) -> io::Result<Row> {
     Ok(row)
 }
 
-/// Lets all workers live until the end, those too that died just now.
-async fn loosen(trial: &mut Trial) -> io::Result<()> {
-    let workers = (0..trial.stage.len()).filter_map(|slot| trial.stage.worker(slot));
-    for worker in workers {
-        // One that died just now has nothing to be limited; the next lines replace it.
-        let _ = proc::limit_memory(worker.pid(), None);
-    }
-    for slot in trial.stage.bury()? {
+/// Puts workers that do not leak in the place of all. Those that do would die at any moment, also in
+/// the one in which they are told to end.
+async fn relieve(trial: &mut Trial) -> io::Result<()> {
+    trial.stage.workers_as_shipped();
+    for slot in 0..trial.stage.len() {
+        let since = Instant::now();
         trial.stage.start(slot, &trial.version()).await?;
+        trial.fault_since(since);
     }
     Ok(())
 }
