@@ -52,7 +52,7 @@ listeners:
     eject: {{sessions: 1000, within: 1s, for: 1s}}
 "#,
             voice.sections(),
-            worker.address
+            worker.address()
         );
         let edge = Edge::start(&config, &Voice::variables()).await;
         let callers = edge.address("twilio").await;

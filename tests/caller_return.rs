@@ -21,15 +21,13 @@ use tokio::task::JoinHandle;
 
 use crate::{
     exchange::{Edge, Voice},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
 /// The webhook's round trip, in which the caller has no stream.
 const AWAY: Duration = Duration::from_millis(300);
-/// After the last frame, so that what is under way arrives.
-const SETTLE: Duration = Duration::from_secs(1);
 /// What may pass between an event and its record, on a machine with much to do.
-const SLACK: Duration = Duration::from_millis(250);
+const SLACK: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_whose_connection_is_reset_while_speaking_comes_back() {

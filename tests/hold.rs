@@ -13,16 +13,15 @@ use tokio::task::JoinHandle;
 
 use crate::{
     stage::{Ending, Plan, Stage},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
 const CALLS: u32 = 3;
 /// Pieces of 20 ms that every caller hears before there are workers again: two seconds.
 const PIECES: u64 = 100;
-/// After the last frame, so that what is under way arrives.
-const SETTLE: Duration = Duration::from_secs(2);
-/// What may pass between a write and its reading, on a machine with much to do.
-const SLACK: Duration = Duration::from_millis(250);
+/// What may pass between a write and its reading, on a machine with much to do. Without a pace
+/// minutes of sound would come at once.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// A caller on the line.
 struct Call {
@@ -123,6 +122,7 @@ async fn a_caller_who_is_held_too_long_goes_back_to_the_carrier() {
     let mut stage = Stage::set(plan).await;
     let mut call = Call::begin(&stage, 1).await;
     call.is_silent().await;
+    let killed = Instant::now();
     kill_all(&mut stage).await;
     call.is_held(10).await;
     let ended = stage.edge.told("call ended").await;
@@ -130,8 +130,9 @@ async fn a_caller_who_is_held_too_long_goes_back_to_the_carrier() {
         (&ended["reason"], &ended["fault"]),
         (&"gave_up".into(), &"worker".into())
     );
-    let sounded = ended["hold_sound_ms"].as_u64().unwrap();
-    assert!((200..1_100).contains(&sounded), "{sounded}");
+    let sounded = Duration::from_millis(ended["hold_sound_ms"].as_u64().unwrap());
+    let away = killed.elapsed();
+    assert!(sounded < away, "{sounded:?} in {away:?}");
     let record = call.over().await;
     assert!(
         matches!(record.streams[0].end, StreamEnd::Closed { code: 1013, .. }),

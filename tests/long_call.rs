@@ -17,7 +17,7 @@ use crate::{
     caller_return::{ask_webhook, assert_lost_only_while_away, stream_url},
     exchange::Edge,
     stage::{API_KEY, Ending, Place, Running, get},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
 const DEPLOYS: usize = 20;
@@ -32,7 +32,6 @@ const AWAY: Duration = Duration::from_millis(300);
 /// A question, its answer, and a moment of silence.
 const SPEAKS_EVERY: Duration = Duration::from_secs(8);
 const LONGEST: Duration = Duration::from_secs(120);
-const SETTLE: Duration = Duration::from_secs(1);
 /// Time between two looks at the edge, which tells its state only to those who ask.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 

@@ -1,16 +1,14 @@
 //! What a scraper gets after calls and handoffs, judged by Prometheus' own tool.
 
-use std::{collections::BTreeSet, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, process::Stdio};
 
 use holdline_testkit::twilio::{Action, Script};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     stage::{Ending, Plan, Stage},
-    support::soon,
+    support::{SETTLE, soon},
 };
-
-const SETTLE: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promtool_finds_nothing_to_say_after_calls_and_handoffs() {

@@ -88,7 +88,7 @@ listeners:
                 "bad: {{profile: raw, url: \"ws://{}/\", max_frame: 64KiB}}",
                 model.map_or(nowhere, Model::address)
             )),
-            worker.address
+            worker.address()
         );
         let edge = Edge::start(&config, &Voice::variables()).await;
         let callers = edge.address("twilio").await;

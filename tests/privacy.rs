@@ -1,7 +1,5 @@
 //! What people say, and what opens doors, is in no log and on no page, however much is logged.
 
-use std::time::Duration;
-
 use futures_util::future::join;
 use holdline_testkit::{
     openai::{SimOptions, ToolScript, ToolTime},
@@ -12,10 +10,9 @@ use serde_json::json;
 
 use crate::{
     stage::{API_KEY, AUTH_TOKEN, Ending, HOOK_SECRET, Plan, Stage, Webhook},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
-const SETTLE: Duration = Duration::from_millis(500);
 /// Pressed by the caller.
 const KEYS: &str = "8675309";
 /// In the TwiML's `<Parameter>`.

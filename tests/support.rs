@@ -7,13 +7,17 @@ use tokio::time::timeout;
 mod caller;
 mod process;
 mod tools;
+mod worker;
 
 pub(crate) use caller::Caller;
 pub(crate) use process::{EdgeProcess, WorkerProcess, example, holdline, raw_edge_config};
 pub(crate) use tools::{tool, workspace};
+pub(crate) use worker::{Attachment, BareWorker};
 
-/// Nothing in these tests takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Nothing in these tests takes longer, unless it hangs, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After its last frame a caller stays this long, so that all that is under way arrives.
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 
 /// Waits for something that must come.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -14,11 +14,9 @@ use serde_json::json;
 
 use crate::{
     stage::{Asked, Ending, HOOK_SECRET, Plan, Stage, Webhook},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
-/// After the last frame, so that what is under way arrives.
-const SETTLE: Duration = Duration::from_secs(1);
 /// No media for so long, while the model believes that the caller speaks.
 const GAP: Duration = Duration::from_millis(2_500);
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::{Instant, sleep},
+    time::sleep,
 };
 
 use super::Scene;
@@ -18,8 +18,6 @@ const REQUEST: &str = "GET /bad HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\
      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /// Slow ones at the same time.
 const SLOW: usize = 20;
-/// Longer than the listener's `handshake_timeout`, with room for a busy machine.
-const GIVEN_UP: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn handshakes_that_lead_nowhere_are_ended_and_counted() {
@@ -64,14 +62,12 @@ async fn too_much_of_a_header_is_refused(scene: &Scene) {
     assert_eq!(counted, 2.0);
 }
 
-/// A byte now and then keeps nobody busy beyond the deadline for the whole.
+/// A byte now and then keeps nobody busy beyond the deadline for the whole: the header alone could
+/// go on like that for a quarter of an hour.
 async fn slow_ones_are_given_up(scene: &Scene) {
     let talk = async {
-        let began = Instant::now();
         let slow = join_all((0..SLOW).map(|_| trickle(scene.callers)));
         soon("slow handshakes to end", slow).await;
-        let taken = began.elapsed();
-        assert!(taken < GIVEN_UP, "{taken:?}");
     };
     let counted = scene.grows(REFUSED, &["reason=\"timeout\""], talk).await;
     assert_eq!(counted, SLOW as f64);

@@ -6,125 +6,59 @@
 use std::net::SocketAddr;
 
 use holdline_wire::v1::{
-    self, Command, Inputs, Offer, ServeRequest, ServeResponse, frame, input, send,
-    serve_request::Message as Said,
+    self, Command, Inputs, Offer, frame, input, send, serve_request::Message as Said,
     serve_response::Message,
-    worker_server::{Worker, WorkerServer},
-};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::server::{Server, TcpIncoming},
 };
 
 use super::misdeeds::{self, MISDEEDS, Misdeed};
+use crate::support::{Attachment, BareWorker};
 
 /// Spoken before Attach, when another worker may still be running the call.
 pub(crate) const BEFORE_ATTACH: &str = "before_attach";
 
 /// A running worker; ends when dropped.
-pub(crate) struct Scripted {
-    pub(crate) address: SocketAddr,
-    _server: JoinSet<()>,
-}
+pub(crate) struct Scripted(BareWorker);
 
 impl Scripted {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            let serving = Server::builder().add_service(WorkerServer::new(Service));
-            let incoming = TcpIncoming::from(listener);
-            serving.serve_with_incoming(incoming).await.unwrap();
+        Self(BareWorker::start(serve).await)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+}
+
+/// Until the edge hangs up.
+async fn serve(mut attachment: Attachment) {
+    let Some(offer) = attachment.offer().await else {
+        return;
+    };
+    let deed = deed(&offer);
+    if deed == Some(BEFORE_ATTACH) {
+        attachment.say(misdeeds::commit(0, |_| {})).await;
+    }
+    let misdeed = MISDEEDS.iter().find(|it| Some(it.name) == deed);
+    attachment.say(Message::Accept(v1::Accept {})).await;
+    while let Some(said) = attachment.next().await {
+        match said {
+            Said::Inputs(inputs) => handle(&attachment, inputs, misdeed).await,
+            Said::Release(_) => attachment.say(Message::Released(v1::Released {})).await,
+            Said::Offer(_) | Said::Attach(_) => {}
+        }
+    }
+}
+
+async fn handle(attachment: &Attachment, inputs: Inputs, misdeed: Option<&Misdeed>) {
+    let last = inputs.inputs.last().unwrap().seq;
+    let Some(misdeed) = misdeed else {
+        let echo = misdeeds::commit(last, |commit| {
+            commit.commands = inputs.inputs.into_iter().filter_map(echo).collect();
         });
-        Self {
-            address,
-            _server: server,
-        }
-    }
-}
-
-struct Service;
-
-#[tonic::async_trait]
-impl Worker for Service {
-    async fn describe(
-        &self,
-        _: Request<v1::DescribeRequest>,
-    ) -> Result<Response<v1::DescribeResponse>, Status> {
-        Ok(Response::new(v1::DescribeResponse {
-            version: "scripted".to_owned(),
-            reads_schemas: vec![1],
-            writes_schema: 1,
-            max_message_bytes: 32 << 20,
-            ..v1::DescribeResponse::default()
-        }))
-    }
-
-    type ServeStream = ReceiverStream<Result<ServeResponse, Status>>;
-
-    async fn serve(
-        &self,
-        request: Request<Streaming<ServeRequest>>,
-    ) -> Result<Response<Self::ServeStream>, Status> {
-        let (to_edge, answers) = mpsc::channel(64);
-        let attachment = Attachment {
-            from_edge: request.into_inner(),
-            to_edge,
-        };
-        tokio::spawn(attachment.run());
-        Ok(Response::new(ReceiverStream::new(answers)))
-    }
-}
-
-struct Attachment {
-    from_edge: Streaming<ServeRequest>,
-    to_edge: mpsc::Sender<Result<ServeResponse, Status>>,
-}
-
-impl Attachment {
-    /// Until the edge hangs up.
-    async fn run(mut self) {
-        let Some(Said::Offer(offer)) = self.next().await else {
-            return;
-        };
-        let deed = deed(&offer);
-        if deed == Some(BEFORE_ATTACH) {
-            self.say(misdeeds::commit(0, |_| {})).await;
-        }
-        let misdeed = MISDEEDS.iter().find(|it| Some(it.name) == deed);
-        self.say(Some(Message::Accept(v1::Accept {}))).await;
-        while let Some(said) = self.next().await {
-            match said {
-                Said::Inputs(inputs) => self.handle(inputs, misdeed).await,
-                Said::Release(_) => self.say(Some(Message::Released(v1::Released {}))).await,
-                Said::Offer(_) | Said::Attach(_) => {}
-            }
-        }
-    }
-
-    async fn handle(&self, inputs: Inputs, misdeed: Option<&Misdeed>) {
-        let last = inputs.inputs.last().unwrap().seq;
-        let Some(misdeed) = misdeed else {
-            let echo = misdeeds::commit(last, |commit| {
-                commit.commands = inputs.inputs.into_iter().filter_map(echo).collect();
-            });
-            return self.say(echo).await;
-        };
-        for message in (misdeed.says)(last) {
-            self.say(message).await;
-        }
-    }
-
-    async fn next(&mut self) -> Option<Said> {
-        self.from_edge.message().await.ok()??.message
-    }
-
-    async fn say(&self, message: Option<Message>) {
-        // The edge may have hung up.
-        let _ = self.to_edge.send(Ok(ServeResponse { message })).await;
+        return attachment.say(echo).await;
+    };
+    for message in (misdeed.says)(last) {
+        attachment.say(message).await;
     }
 }
 

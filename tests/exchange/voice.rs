@@ -14,13 +14,11 @@ use tokio::task::JoinHandle;
 
 use crate::{
     stage::{API_KEY, Place, Running},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
 /// Longest call of these tests.
 const LONGEST: Duration = Duration::from_secs(240);
-/// After its last frame a caller stays this long, so that all that is under way arrives.
-const SETTLE: Duration = Duration::from_secs(2);
 /// A caller says something so often.
 const SPEAKS_EVERY: Duration = Duration::from_secs(6);
 

@@ -1,10 +1,6 @@
 //! A cluster, an edge that looks at it, and pods that are processes.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use holdline_kubesim::{Cluster, Kind, Verb, Workload};
 use holdline_testkit::{
@@ -347,13 +343,6 @@ impl Ground {
         self.launched += 1;
         u8::try_from(self.launched).unwrap()
     }
-}
-
-/// How long something took.
-pub(crate) async fn timed(what: impl Future<Output = ()>) -> Duration {
-    let start = Instant::now();
-    what.await;
-    start.elapsed()
 }
 
 fn token_file(folder: &TempDir) -> PathBuf {

@@ -15,13 +15,11 @@ use tokio::task::JoinHandle;
 use crate::{
     exchange::Edge,
     stage::{API_KEY, Ending, Place, Running, get},
-    support::soon,
+    support::{SETTLE, soon},
 };
 
 /// Time between two looks at the edge, which tells its state only to those who ask.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// After the last frame, so that what is under way arrives.
-const SETTLE: Duration = Duration::from_secs(2);
 
 /// What is particular to a call.
 pub(crate) struct Plan {

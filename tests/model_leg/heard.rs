@@ -9,9 +9,6 @@ use holdline_testkit::{
     twilio::{CallRecord, Fate},
 };
 
-/// A pause that nobody notices: the wobble of one frame.
-pub(crate) const NONE: Duration = Duration::from_millis(20);
-
 /// The longest pause in what the caller heard, from the beginning of the first of these responses to
 /// the end of the last, by the clock of the caller's playback.
 pub(crate) fn longest_pause(record: &CallRecord, responses: &[&ResponseRecord]) -> Duration {
@@ -21,6 +18,12 @@ pub(crate) fn longest_pause(record: &CallRecord, responses: &[&ResponseRecord]) 
         .windows(2)
         .map(|pair| pair[1].saturating_duration_since(pair[0] + FRAME_TIME));
     pauses.max().expect("nothing was heard")
+}
+
+/// Whether the caller heard all of it.
+pub(crate) fn is_heard(record: &CallRecord, response: &ResponseRecord) -> bool {
+    let heard = played(record, |part| part == response.part);
+    heard.len() == response.sent.len()
 }
 
 /// From the last thing said, by the caller or to them, to the end of the stream.

@@ -109,12 +109,12 @@ async fn handshakes_that_dawdle_hold_up_others_no_longer_than_their_timeout() {
         dawdlers.push(socket);
     }
     until(&edge, "holdline_listener_handshakes", 4.0).await;
-    // Behind all of them; twelve take three turns.
+    // Behind all of them: it is taken when three at most still dawdle beside it.
     let late = dial(callers, "/call").await.unwrap();
     let timeouts = edge
         .counter("holdline_upgrades_refused_total", &["reason=\"timeout\""])
         .await;
-    assert_eq!(timeouts, 12.0);
+    assert!((9.0..=12.0).contains(&timeouts), "{timeouts}");
     for mut socket in dawdlers {
         let mut rest = Vec::new();
         soon("the end of a dawdler", socket.read_to_end(&mut rest))

@@ -3,21 +3,12 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use holdline_wire::v1::{
-    self, Command, ServeRequest, ServeResponse, command, frame, input, send,
-    serve_request::Message as Said,
+    self, Command, command, frame, input, send, serve_request::Message as Said,
     serve_response::Message,
-    worker_server::{Worker, WorkerServer},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::server::{Server, TcpIncoming},
-};
+use tokio::sync::watch;
+
+use crate::support::{Attachment, BareWorker};
 
 /// Says 256 KiB to the caller for each frame of its.
 pub(crate) const SHOUT: &str = "shout";
@@ -46,9 +37,8 @@ type Calls = HashMap<String, Told>;
 
 /// A running worker; ends when dropped.
 pub(crate) struct Puppet {
-    pub(crate) address: SocketAddr,
+    worker: BareWorker,
     shared: Shared,
-    _server: JoinSet<()>,
 }
 
 #[derive(Clone)]
@@ -59,24 +49,29 @@ struct Shared {
 
 impl Puppet {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Shared {
             calls: Arc::new(watch::Sender::new(Calls::new())),
             released: Arc::new(watch::Sender::new(false)),
         };
-        let service = Service(shared.clone());
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            let serving = Server::builder().add_service(WorkerServer::new(service));
-            let incoming = TcpIncoming::from(listener);
-            serving.serve_with_incoming(incoming).await.unwrap();
-        });
+        let ours = shared.clone();
+        let serve = move |attachment| {
+            let shared = ours.clone();
+            let last = 0;
+            let serving = Serving {
+                attachment,
+                shared,
+                last,
+            };
+            serving.run()
+        };
         Self {
-            address,
+            worker: BareWorker::start(serve).await,
             shared,
-            _server: server,
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.worker.address
     }
 
     /// Lets those go on that withhold something.
@@ -99,73 +94,40 @@ impl Puppet {
     }
 }
 
-struct Service(Shared);
-
-#[tonic::async_trait]
-impl Worker for Service {
-    async fn describe(
-        &self,
-        _: Request<v1::DescribeRequest>,
-    ) -> Result<Response<v1::DescribeResponse>, Status> {
-        Ok(Response::new(v1::DescribeResponse {
-            version: "puppet".to_owned(),
-            reads_schemas: vec![1],
-            writes_schema: 1,
-            max_message_bytes: 32 << 20,
-            ..v1::DescribeResponse::default()
-        }))
-    }
-
-    type ServeStream = ReceiverStream<Result<ServeResponse, Status>>;
-
-    async fn serve(
-        &self,
-        request: Request<Streaming<ServeRequest>>,
-    ) -> Result<Response<Self::ServeStream>, Status> {
-        let (to_edge, answers) = mpsc::channel(4);
-        let attachment = Attachment {
-            from_edge: request.into_inner(),
-            to_edge,
-            shared: self.0.clone(),
-            last: 0,
-        };
-        tokio::spawn(attachment.run());
-        Ok(Response::new(ReceiverStream::new(answers)))
-    }
-}
-
-struct Attachment {
-    from_edge: Streaming<ServeRequest>,
-    to_edge: mpsc::Sender<Result<ServeResponse, Status>>,
+/// One call, or what is left of it.
+struct Serving {
+    attachment: Attachment,
     shared: Shared,
     /// The last input that was read.
     last: u64,
 }
 
-impl Attachment {
+impl Serving {
     /// Until the edge hangs up.
     async fn run(mut self) {
-        let Some(Said::Offer(offer)) = self.next().await else {
+        let Some(offer) = self.attachment.offer().await else {
             return;
         };
         let call_sid = offer.attributes["call_sid"].clone();
         let deed = offer.attributes["parameter.deed"].clone();
-        self.say(Message::Accept(v1::Accept {})).await;
-        let Some(Said::Attach(_)) = self.next().await else {
+        self.attachment.say(Message::Accept(v1::Accept {})).await;
+        let Some(Said::Attach(_)) = self.attachment.next().await else {
             return;
         };
         let mut released = self.shared.released.subscribe();
         let mut free = deed != WITHHOLD && deed != UNREAD;
         loop {
             tokio::select! {
-                said = self.next(), if free || deed != UNREAD => match said {
+                said = self.attachment.next(), if free || deed != UNREAD => match said {
                     Some(Said::Inputs(inputs)) => for input in inputs.inputs {
                         let answers = self.hear(&call_sid, &deed, input);
                         if free {
                             self.commit(answers).await;
                         }
                     },
-                    Some(Said::Release(_)) => self.say(Message::Released(v1::Released {})).await,
+                    Some(Said::Release(_)) => {
+                        self.attachment.say(Message::Released(v1::Released {})).await;
+                    }
                     Some(Said::Offer(_) | Said::Attach(_)) => {}
                     None => return,
                 },
@@ -208,23 +170,13 @@ impl Attachment {
         if self.last == 0 {
             return;
         }
-        self.say(Message::Commit(v1::Commit {
+        let commit = Message::Commit(v1::Commit {
             through_seq: self.last,
             state_schema: 1,
             commands,
             ..v1::Commit::default()
-        }))
-        .await;
-    }
-
-    async fn next(&mut self) -> Option<Said> {
-        self.from_edge.message().await.ok()??.message
-    }
-
-    async fn say(&self, message: Message) {
-        let message = Some(message);
-        // The edge may have hung up.
-        let _ = self.to_edge.send(Ok(ServeResponse { message })).await;
+        });
+        self.attachment.say(commit).await;
     }
 }
 
