@@ -35,7 +35,7 @@ const EDGE: &str = "edge";
     max_term_width = 100,
     after_help = "\
 Examples:
-  holdline-bench run                                          everything; about an hour
+  holdline-bench run                                          everything; more than an hour
   holdline-bench run --rounds 1 --scenario callers --calls 100
   holdline-bench run --edge before=/tmp/a/holdline --edge after=/tmp/b/holdline --without nginx
   holdline-bench report bench-results/facts.csv               the tables again, of facts that are there"

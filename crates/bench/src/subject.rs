@@ -34,6 +34,8 @@ pub(crate) use rivals::{RIVALS, is_rival};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// With 100 calls Pushpin's processes need a whole core.
+const PUSHPIN_CALLS: u32 = 100;
 /// The path that callers ask for.
 pub(crate) const PATH: &str = "/twilio/media";
 
@@ -122,9 +124,17 @@ impl Subject {
         }
     }
 
-    /// Whether it can do it at all.
+    /// With how many calls it is tried: where its core is full with fewer, more tell nothing.
+    pub(crate) fn most_calls(&self) -> u32 {
+        match self {
+            Self::Pushpin(_) => PUSHPIN_CALLS,
+            _ => u32::MAX,
+        }
+    }
+
+    /// Whether it can speak TLS to the model; our own callers do not.
     pub(crate) fn can_dial_tls(&self) -> bool {
-        !matches!(self, Self::Pushpin(_))
+        !matches!(self, Self::Direct | Self::Pushpin(_))
     }
 
     /// Starts it, and waits until it serves.

@@ -94,8 +94,9 @@ impl Scenario {
     pub(crate) fn usual(self) -> &'static [u32] {
         match self {
             Self::Callers => &[10, 100, 400, 500, 1_000, 2_000],
-            Self::BothWays => &[100, 600, 1_000],
-            Self::Bursts | Self::Tls => &[100, 500, 1_000],
+            Self::BothWays => &[100, 600],
+            Self::Bursts => &[100, 500],
+            Self::Tls => &[100, 1_000],
             Self::Saturation | Self::Voice => &[100],
             Self::IdleMemory | Self::BusyMemory | Self::Drain | Self::Kill | Self::Stalled => {
                 &[500]
@@ -103,13 +104,14 @@ impl Scenario {
         }
     }
 
-    /// Whether it makes sense with this subject.
-    fn fits(self, subject: &Subject) -> bool {
+    /// Whether it makes sense with this subject and so many calls.
+    fn fits(self, subject: &Subject, calls: u32) -> bool {
+        let able = calls <= subject.most_calls();
         match self {
-            Self::Callers | Self::BothWays | Self::Bursts | Self::Saturation => true,
-            Self::Tls => subject.can_dial_tls(),
+            Self::Callers | Self::BothWays | Self::Bursts | Self::Saturation => able,
+            Self::Tls => able && subject.can_dial_tls(),
             Self::IdleMemory | Self::BusyMemory => {
-                subject.can_dial_tls() && *subject != Subject::Direct
+                able && subject.can_dial_tls() && *subject != Subject::Direct
             }
             Self::Drain | Self::Kill | Self::Stalled | Self::Voice => {
                 matches!(subject, Subject::Edge(_))
@@ -186,7 +188,8 @@ impl Suite {
         let mut facts = Facts::default();
         for round in 0..self.rounds {
             for &case in &self.cases {
-                for subject in self.subjects.iter().filter(|it| case.scenario.fits(it)) {
+                let fits = |it: &&Subject| case.scenario.fits(it, case.calls);
+                for subject in self.subjects.iter().filter(fits) {
                     let scenario = case.scenario.name();
                     let what = format!(
                         "round {}: {scenario}, {} calls, {}",
