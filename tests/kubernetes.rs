@@ -130,6 +130,31 @@ async fn what_is_denied_is_named_and_taken_up_when_it_is_allowed() {
     ground.judge(calls).await;
 }
 
+/// A worker that listens on IPv4 alone, and whose endpoint of IPv6 is known first.
+#[tokio::test]
+async fn a_pod_that_does_not_answer_at_its_first_address_is_reached_at_another() {
+    let mut ground = Ground::empty(Shape::default()).await;
+    let pod = ground.launch("v1").await;
+    let port = ground.port(&pod);
+    let values = [("OLD_PORT", port.as_str())];
+    let slice = |family: &str| {
+        let line = RECORDING.lines().find(|line| line.contains(family));
+        Recording::read(line.unwrap(), &values).unwrap()
+    };
+    slice(r#""addressType":"IPv6""#).play(&ground.cluster).await;
+    let known = |rows: &[serde_json::Value]| rows.len() == 1;
+    ground.until("the pod", known).await;
+    slice(r#""addressType":"IPv4""#).play(&ground.cluster).await;
+    ground.until_ready(1).await;
+    assert_eq!(
+        ground.workers().await[0]["address"],
+        format!("127.0.0.1:{port}")
+    );
+    let calls = ground.dial(1).await;
+    ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
 #[tokio::test]
 async fn a_recorded_roll_out_of_a_dual_stack_service_moves_each_call_once() {
     let mut ground = Ground::empty(Shape::default()).await;

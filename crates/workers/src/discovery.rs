@@ -91,6 +91,8 @@ pub(crate) enum Stage {
 pub(crate) struct Endpoint {
     pub(crate) stage: Stage,
     pub(crate) pod: Option<Arc<Pod>>,
+    /// Where the same worker may be reached too, if not at its own address.
+    pub(crate) others: Vec<SocketAddr>,
 }
 
 /// All endpoints of a moment.
@@ -125,6 +127,7 @@ fn plain(addresses: impl IntoIterator<Item = SocketAddr>) -> Endpoints {
         let endpoint = Endpoint {
             stage: Stage::Serving,
             pod: None,
+            others: Vec::new(),
         };
         (address.into(), endpoint)
     };
@@ -190,7 +193,11 @@ mod tests {
     }
 
     fn at(stage: Stage) -> Endpoint {
-        Endpoint { stage, pod: None }
+        Endpoint {
+            stage,
+            pod: None,
+            others: Vec::new(),
+        }
     }
 
     #[test]

@@ -104,6 +104,17 @@ pub(crate) struct LinkState {
 }
 
 impl LinkState {
+    fn new(streams_max: usize) -> Self {
+        Self {
+            going_away: AtomicBool::new(false),
+            cause: OnceLock::new(),
+            streams: AtomicUsize::new(0),
+            streams_peer: AtomicUsize::new(usize::MAX),
+            streams_max,
+            events: OnceLock::new(),
+        }
+    }
+
     fn goes_away(&self) {
         if !self.going_away.swap(true, Ordering::AcqRel) {
             self.tell(LinkEvent::GoesAway);
@@ -183,14 +194,7 @@ impl Link {
         settings: &LinkSettings,
         events: mpsc::Sender<LinkEvent>,
     ) -> Result<Self, LinkError> {
-        let state = Arc::new(LinkState {
-            going_away: AtomicBool::new(false),
-            cause: OnceLock::new(),
-            streams: AtomicUsize::new(0),
-            streams_peer: AtomicUsize::new(usize::MAX),
-            streams_max: settings.streams_max(),
-            events: OnceLock::new(),
-        });
+        let state = Arc::new(LinkState::new(settings.streams_max()));
         let connecting = handshake(address, settings, Arc::clone(&state));
         let (sender, connection) = timeout(settings.connect_timeout, connecting)
             .await

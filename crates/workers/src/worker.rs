@@ -44,17 +44,42 @@ pub(crate) fn back_off(failures: u32) -> Duration {
     }
 }
 
+/// Where a worker may be reached.
+#[derive(Debug)]
+pub(crate) struct Whereabouts {
+    own: SocketAddr,
+    /// As discovery knows them now.
+    others: watch::Receiver<Vec<SocketAddr>>,
+}
+
+impl Whereabouts {
+    pub(crate) fn new(own: SocketAddr, others: watch::Receiver<Vec<SocketAddr>>) -> Self {
+        Self { own, others }
+    }
+
+    /// Where to look after so many failures: everywhere in turn. Of two IP families a worker may
+    /// listen on one alone, and an edge may reach one alone.
+    fn turn(&self, failures: u32) -> SocketAddr {
+        let others = self.others.borrow();
+        let turn = usize::try_from(failures).unwrap_or(0) % (others.len() + 1);
+        match turn.checked_sub(1) {
+            None => self.own,
+            Some(other) => others[other],
+        }
+    }
+}
+
 /// Connects to a worker, watches over it, and moves its sessions away when it drains. `delay`s
 /// the first try.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     id: WorkerId,
-    address: SocketAddr,
+    whereabouts: Whereabouts,
     delay: Duration,
     fates: mpsc::Sender<(WorkerId, Fate)>,
 ) {
     sleep(delay).await;
-    let met = meet(&shared, id, address).await;
+    let met = meet(&shared, id, &whereabouts).await;
     let (health, seen) = watch::channel(Health::Unknown);
     let connections = Arc::clone(&met.connections);
     let never: Infallible = tokio::select! {
@@ -77,10 +102,11 @@ struct Met {
 }
 
 /// Tries until a worker answers.
-async fn meet(shared: &Shared, id: WorkerId, address: SocketAddr) -> Met {
+async fn meet(shared: &Shared, id: WorkerId, whereabouts: &Whereabouts) -> Met {
     let mut failures = 0_u32;
     let mut told = String::new();
     loop {
+        let address = whereabouts.turn(failures);
         match try_to_meet(shared, address).await {
             Ok(met) => return met,
             Err(error) => {
@@ -197,6 +223,17 @@ async fn gone(events: &mut mpsc::Receiver<LinkEvent>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_is_looked_for_everywhere_in_turn() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let (tell, others) = watch::channel(Vec::new());
+        let whereabouts = Whereabouts::new(at(1), others);
+        assert_eq!([0, 1, 2].map(|n| whereabouts.turn(n)), [at(1); 3]);
+        tell.send_replace(vec![at(2), at(3)]);
+        let turns = [0, 1, 2, 3].map(|n| whereabouts.turn(n));
+        assert_eq!(turns, [at(1), at(2), at(3), at(1)]);
+    }
 
     #[test]
     fn back_off_grows_to_its_bound() {

@@ -15,6 +15,8 @@ use crate::tls;
 
 /// How an alert of TLS begins (RFC 8446, 5.1): what a worker with TLS answers to one without.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+/// Enough to tell an alert.
+const LAST_WORDS: usize = 64;
 /// Said where an alert was lost on its way: a worker that refuses resets the connection behind it.
 const TURNED_AWAY: &str =
     "it may not accept the certificate in the pool's `tls.certificate`; its own log says";
@@ -55,6 +57,15 @@ impl Wire {
         self.heard = true;
     }
 
+    /// A worker that has reset the connection may have said why just before. That is still there to
+    /// be read, but nobody reads it once a write is known to have failed. A connection that is gone
+    /// can always be read, at the latest when the runtime has heard of its end.
+    fn hear_the_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut room = [0; LAST_WORDS];
+        let heard = Pin::new(self).poll_read(cx, &mut ReadBuf::new(&mut room));
+        heard.map(drop)
+    }
+
     fn closed(&self, words: &str) {
         let turned_away = !self.heard && matches!(self.stream, Stream::Tls(_));
         self.state.closed(|| match turned_away {
@@ -92,7 +103,12 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        if let Err(error) = &written {
+            ready!(self.hear_the_last(cx));
+            self.closed(&error.to_string());
+        }
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -107,5 +123,33 @@ impl AsyncWrite for Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.closed("given up: a keepalive was not answered, or HTTP/2 was broken");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_alert_is_heard_even_if_a_write_fails_before_it_is_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (mut worker, _) = listener.accept().await.unwrap();
+        let state = Arc::new(LinkState::new(1));
+        let mut wire = Wire::new(Stream::Tcp(stream.unwrap()), Arc::clone(&state));
+        wire.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+        worker.readable().await.unwrap();
+        // Closed with something unread: a reset follows the alert.
+        worker.write_all(&[0x15, 3, 3, 0, 2, 2, 10]).await.unwrap();
+        drop(worker);
+        while wire.write_all(b"SM\r\n").await.is_ok() {}
+        assert_eq!(state.cause(), Some("speaks TLS: set `tls` of its pool"));
     }
 }

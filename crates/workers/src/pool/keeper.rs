@@ -1,11 +1,11 @@
 //! Keeps one task for each worker that discovery knows.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use holdline_session::WorkerId;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
@@ -14,7 +14,7 @@ use crate::{
     discovery::{self, EndpointId, Endpoints},
     roster::entry::Cause,
     shared::Shared,
-    worker::{self, Fate, back_off},
+    worker::{self, Fate, Whereabouts, back_off},
 };
 
 /// A worker that lived for so long did not fail at its start: the next at its endpoint is tried at
@@ -27,6 +27,8 @@ const FATES_MAX: usize = 256;
 #[derive(Debug)]
 struct Slot {
     worker: WorkerId,
+    /// Further addresses of it, for whoever tries to reach it.
+    others: watch::Sender<Vec<SocketAddr>>,
     task: AbortHandle,
     since: Instant,
     /// Workers at this endpoint that ended soon, one after the other.
@@ -76,11 +78,14 @@ impl Keeper {
             self.leave(endpoint, Cause::Discovery);
         }
         for endpoint in changes.added {
-            self.meet(endpoint, 0, true);
+            self.meet(endpoint, watch::Sender::default(), 0, true);
         }
         for (id, slot) in &self.slots {
-            let pod = found.get(id).and_then(|endpoint| endpoint.pod.as_ref());
+            let endpoint = found.get(id);
+            let pod = endpoint.and_then(|endpoint| endpoint.pod.as_ref());
             self.shared.set_pod(slot.worker, pod);
+            let others = endpoint.map(|endpoint| endpoint.others.clone());
+            slot.others.send_replace(others.unwrap_or_default());
         }
         let mut roster = self.shared.roster();
         roster.set_unready(changes.unready);
@@ -88,18 +93,25 @@ impl Keeper {
     }
 
     /// Whoever answers at this endpoint is a worker, and a new one. `awaited`: with good hope.
-    fn meet(&mut self, endpoint: EndpointId, failures: u32, awaited: bool) {
+    fn meet(
+        &mut self,
+        endpoint: EndpointId,
+        others: watch::Sender<Vec<SocketAddr>>,
+        failures: u32,
+        awaited: bool,
+    ) {
         let worker = self.shared.add(&endpoint, awaited);
         let life = worker::run(
             Arc::clone(&self.shared),
             worker,
-            endpoint.address,
+            Whereabouts::new(endpoint.address, others.subscribe()),
             back_off(failures),
             self.told.clone(),
         );
         let task = self.tasks.spawn(life);
         let slot = Slot {
             worker,
+            others,
             task,
             since: Instant::now(),
             failures,
@@ -151,7 +163,8 @@ impl Keeper {
         };
         tracing::debug!(pool = %self.shared.name, worker = worker.0, ?fate, failures,
             "worker's address is tried again");
-        self.meet(endpoint, failures, false);
+        let others = watch::Sender::new(slot.others.borrow().clone());
+        self.meet(endpoint, others, failures, false);
     }
 }
 

@@ -302,7 +302,10 @@ impl Entry {
     pub(crate) fn status(&self, id: WorkerId, now: Instant) -> WorkerStatus {
         WorkerStatus {
             id,
-            address: self.endpoint.address,
+            address: self
+                .connections
+                .as_ref()
+                .map_or(self.endpoint.address, |reached| reached.address()),
             version: self.about.version.to_string(),
             state: self.state(now),
             detail: self.detail.clone(),

@@ -89,12 +89,17 @@ impl Slices {
         self.used = pods
             .filter_map(|(id, _)| Some((id.pod.clone()?, id.address)))
             .collect();
-        let completed = |(id, (stage, pod)): (EndpointId, (Stage, Option<Pod>))| {
-            let pod = pod.map(|mut pod| {
+        let completed = |(id, reduced): (EndpointId, Reduced)| {
+            let pod = reduced.pod.map(|mut pod| {
                 complete(&mut pod);
                 Arc::new(pod)
             });
-            (id, Endpoint { stage, pod })
+            let endpoint = Endpoint {
+                stage: reduced.stage,
+                pod,
+                others: reduced.others,
+            };
+            (id, endpoint)
         };
         Some(found.into_iter().map(completed).collect())
     }
@@ -216,38 +221,51 @@ fn stage(conditions: Option<&EndpointConditions>) -> Stage {
     }
 }
 
-/// Every worker once. A pod has the address that it had (`used`), else the one in the oldest slice.
-/// Where it stands twice, the later stage holds: an older copy of an endpoint is one of an earlier
-/// stage.
+/// All that slices say of one worker.
+struct Reduced {
+    stage: Stage,
+    pod: Option<Pod>,
+    /// Further addresses of the pod.
+    others: Vec<SocketAddr>,
+}
+
+/// Every worker once. A pod has the address that it had (`used`), else the one in the oldest slice;
+/// whether it answers there is found out later. Where it stands twice, the later stage holds: an
+/// older copy of an endpoint is one of an earlier stage.
 fn reduce(
     slices: &BTreeMap<String, Slice>,
     used: &BTreeMap<Arc<str>, SocketAddr>,
-) -> BTreeMap<EndpointId, (Stage, Option<Pod>)> {
+) -> BTreeMap<EndpointId, Reduced> {
     let mut oldest_first: Vec<_> = slices.values().collect();
     oldest_first.sort_by_key(|slice| slice.created);
     let mut nameless = BTreeMap::new();
-    let mut pods: BTreeMap<Arc<str>, (SocketAddr, Stage, Pod)> = BTreeMap::new();
+    let mut pods: BTreeMap<Arc<str>, (Vec<SocketAddr>, Stage, Pod)> = BTreeMap::new();
     for (address, stage, pod) in oldest_first.into_iter().flat_map(|slice| &slice.endpoints) {
         let Some(pod) = pod else {
             let known = nameless.entry(EndpointId::from(*address)).or_insert(*stage);
             *known = (*known).max(*stage);
             continue;
         };
-        let first = || (*address, *stage, pod.clone());
-        let (at, known, _) = pods.entry(Arc::clone(&pod.uid)).or_insert_with(first);
+        let first = || (Vec::new(), *stage, pod.clone());
+        let (addresses, known, _) = pods.entry(Arc::clone(&pod.uid)).or_insert_with(first);
         *known = (*known).max(*stage);
-        if used.get(&pod.uid) == Some(address) {
-            *at = *address;
+        if !addresses.contains(address) {
+            addresses.push(*address);
         }
     }
-    let nameless = nameless.into_iter().map(|(id, stage)| (id, (stage, None)));
-    let pods = pods.into_iter().map(|(uid, (address, stage, pod))| {
-        let pod_of = Some(uid);
+    let nameless = nameless.into_iter().map(|(id, stage)| {
+        let (pod, others) = (None, Vec::new());
+        (id, Reduced { stage, pod, others })
+    });
+    let pods = pods.into_iter().map(|(uid, (mut others, stage, pod))| {
+        let used = used.get(&uid);
+        let own = others.iter().position(|address| Some(address) == used);
         let id = EndpointId {
-            address,
-            pod: pod_of,
+            address: others.remove(own.unwrap_or(0)),
+            pod: Some(uid),
         };
-        (id, (stage, Some(pod)))
+        let pod = Some(pod);
+        (id, Reduced { stage, pod, others })
     });
     nameless.chain(pods).collect()
 }

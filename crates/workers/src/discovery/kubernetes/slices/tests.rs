@@ -42,12 +42,14 @@ fn listed(slices: &[Value]) -> Slices {
     known
 }
 
-/// `ADDRESS UID STAGE` of each endpoint.
+/// `ADDRESS UID STAGE` of each endpoint, and `or ADDRESS` where it has more than one.
 fn found(slices: &mut Slices) -> Vec<String> {
     let endpoints = slices.endpoints(|_| {}).unwrap();
     let words = |(id, endpoint): (&EndpointId, &Endpoint)| {
         let uid = id.pod.as_deref().unwrap_or("-");
-        format!("{} {uid} {:?}", id.address, endpoint.stage)
+        let others = endpoint.others.iter().map(|other| format!(" or {other}"));
+        let others: String = others.collect();
+        format!("{} {uid} {:?}{others}", id.address, endpoint.stage)
     };
     endpoints.iter().map(words).collect()
 }
@@ -118,12 +120,19 @@ fn of_two_families_the_older_slice_rules_and_an_address_in_use_stays() {
     let v4 = with(v4, "/metadata/creationTimestamp", json!(older));
     let mut slices = listed(&[v6, v4.clone()]);
     // A pod that is only in the other one is found there.
-    let both = ["10.0.0.1:50051 a Serving", "[fd00::2]:50051 b Serving"];
+    let both = [
+        "10.0.0.1:50051 a Serving or [fd00::1]:50051",
+        "[fd00::2]:50051 b Serving",
+    ];
     assert_eq!(found(&mut slices), both);
     // It has an address in the older one now, and keeps the one that it had.
     let endpoints = json!([pod("a", "10.0.0.1"), pod("b", "10.0.0.2")]);
     let v4 = with(v4, "/endpoints", endpoints);
     slices.take(Change::Applied(object(v4)));
+    let both = [
+        "10.0.0.1:50051 a Serving or [fd00::1]:50051",
+        "[fd00::2]:50051 b Serving or 10.0.0.2:50051",
+    ];
     assert_eq!(found(&mut slices), both);
     // Where that is gone, the other one is better than none.
     let v6 = slice("a-v6", "IPv6", json!([]));
