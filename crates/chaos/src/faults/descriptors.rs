@@ -45,6 +45,8 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
     let mut excused = Vec::new();
     let (mut refused, mut most) = (0, 0);
     while rounds.another() {
+        // This also keeps the connection to the admin port, for which there will be no other.
+        trial.callers_are_served(settings.calls.into()).await?;
         let since = Instant::now();
         excused.extend(next..next + CROWD);
         let url = trial.stage.url().to_owned();
