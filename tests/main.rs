@@ -11,6 +11,7 @@ mod edge_pause;
 mod exchange;
 mod grpc;
 mod hold;
+mod inputs;
 mod kubernetes;
 mod log;
 mod long_call;

@@ -12,6 +12,7 @@ mod kept;
 mod keys;
 mod link;
 mod model;
+mod news;
 mod quiet;
 mod rollover;
 mod seed;
@@ -81,6 +82,7 @@ pub(crate) fn handle(
         Event::Timer(Timer::Keys) => step.keys_timer(),
         Event::Timer(Timer::Rollover) => step.rollover_timer(),
         Event::ToolDone { number, output } => step.tool_done(number, output),
+        Event::News { name, words } => step.news(name, words),
     }
     step.roll_over();
 }

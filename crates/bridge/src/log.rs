@@ -40,6 +40,14 @@ impl Log {
             Note::KeysPressed { keys } => {
                 tracing::info!(session, role = "caller", keys = %self.words(keys), "keys pressed");
             }
+            Note::News { name, words } => {
+                tracing::info!(session, name, words = %self.words(words), "news from outside");
+            }
+            Note::NewsIgnored { name } => tracing::warn!(
+                session,
+                name,
+                "news from outside ignored: they are called `message` or `note`, and have words"
+            ),
             Note::ToolCalled { name, arguments } => {
                 tracing::info!(session, tool = name, arguments = %self.words(arguments), "function called");
             }

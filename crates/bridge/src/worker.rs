@@ -218,6 +218,10 @@ fn event(input: &Input) -> Option<Event<'_>> {
         Input::LegReplaced(replaced) if replaced.leg == CALLER => Some(Event::CallerReplaced {
             stream: replaced.attributes.get("stream_sid").map(StreamSid::new),
         }),
+        Input::External(external) => Some(Event::News {
+            name: &external.name,
+            words: external.payload.as_str().unwrap_or_default(),
+        }),
         Input::TimerFired { name } => Timer::named(name).map(Event::Timer),
         Input::Gap(gap) if gap.leg == CALLER => Some(Event::Gap {
             media_ms: millis(gap.media),

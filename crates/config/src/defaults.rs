@@ -89,6 +89,8 @@ pub(crate) const SEEK_MAX: Duration = Duration::from_millis(500);
 pub(crate) const HOLD_AFTER: Duration = Duration::from_secs(2);
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 pub(crate) const POISON_LIMIT: u32 = 3;
+/// An outage that takes several workers shows itself as such within less.
+pub(crate) const STRIKE_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const RESUME_WINDOW: Duration = Duration::from_secs(15);
 pub(crate) const RESUME_ATTEMPTS: u32 = 3;
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(5);

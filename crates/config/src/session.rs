@@ -45,6 +45,8 @@ section! {
         pub hold: Hold = Hold::default(),
         /// Losses of a worker without progress after which a session ends.
         pub poison_limit: u32 = defaults::POISON_LIMIT,
+        /// How long such a session waits for its next worker.
+        pub strike_pause: Duration = defaults::STRIKE_PAUSE,
         /// What happens when the caller's socket is lost.
         pub resume: Resume = Resume::default(),
         /// How long the last input may stay uncommitted.

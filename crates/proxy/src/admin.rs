@@ -1,7 +1,8 @@
 //! The operator's HTTP port: is the edge alive, may it get calls, what is it doing.
 //!
-//! Read only so far, on an address that is not meant for callers; [`guard`] says who may ask. It lives until the edge's last call is
-//! over, so that a drain can be watched to its end.
+//! On an address that is not meant for callers; [`guard`] says who may ask for what, [`commands`] what
+//! can be changed. It lives until the edge's last call is over, so that a drain can be watched to its
+//! end.
 
 use std::{
     convert::Infallible,
@@ -25,6 +26,7 @@ use self::guard::Guard;
 use crate::edge::Edge;
 
 mod answers;
+mod commands;
 mod guard;
 mod ready;
 mod sessions;
@@ -107,7 +109,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, guard: Arc<Guard>, edge
         let (guard, edge) = (Arc::clone(&guard), Arc::clone(&edge));
         async move {
             Ok::<_, Infallible>(match guard.check(&request, peer) {
-                Ok(()) => answers::answer(&edge, request.method(), request.uri().path()).await,
+                Ok(()) => answers::answer(&edge, request).await,
                 Err(refusal) => answers::refused(refusal),
             })
         }

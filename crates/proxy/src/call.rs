@@ -20,9 +20,11 @@ use std::{
     time::Duration,
 };
 
-use holdline_session::{Attributes, EndReason, Event, Output, Report, Session, Time};
+use holdline_session::{
+    Attributes, EndReason, Event, External, MoveReason, Output, Report, Session, Taken, Time,
+};
 use holdline_workers::SeekRequest;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{edge::Edge, order::Order, status::SessionStatus};
 
@@ -153,6 +155,15 @@ impl Call {
                 // Whoever asked may have stopped waiting.
                 let _ = to.send(Box::new(status));
             }
+            Order::Tell(external, to) => self.tell(external, to),
+            Order::Move(to) => {
+                let attachment = self.session.view(self.edge.clock.now()).attachment;
+                let reason = MoveReason::Operator;
+                if let Some(epoch) = attachment.as_ref().map(|at| at.epoch) {
+                    self.take(Event::Move { epoch, reason });
+                }
+                let _ = to.send(attachment.is_some());
+            }
             Order::Join(joining) => self.join(*joining),
             Order::DeadlineNear(remaining) => self.take(Event::DeadlineNear { remaining }),
             Order::End { reason, detail } => self.take(Event::End {
@@ -169,6 +180,20 @@ impl Call {
         }
         self.take(Event::Tick);
         1
+    }
+
+    /// Somebody outside of the call has news for it, and waits for what came of that.
+    fn tell(&mut self, external: External, to: oneshot::Sender<Taken>) {
+        let now = self.edge.clock.now();
+        self.session
+            .handle(now, Event::External(external), &mut self.out);
+        let taken = self.out.iter().find_map(|output| match output {
+            Output::Report(Report::External { taken, .. }) => Some(*taken),
+            _ => None,
+        });
+        self.perform(now);
+        // A session that is over says nothing any more. Whoever asked may have stopped waiting.
+        let _ = to.send(taken.unwrap_or(Taken::Ending));
     }
 
     /// Tells the engine what happened, and does what it says.

@@ -32,6 +32,7 @@ pub(crate) fn session_limits(settings: &SessionSettings) -> Limits {
         hold_after: (settings.hold.sound != HoldSound::Off).then_some(settings.hold.after),
         give_up: settings.hold.give_up,
         poison_limit: settings.poison_limit,
+        strike_pause: settings.strike_pause,
         resume_window: settings.resume.window,
         end_timeout: settings.end_timeout,
     }

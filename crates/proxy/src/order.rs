@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdline_session::EndReason;
+use holdline_session::{EndReason, External, Taken};
 use tokio::sync::oneshot;
 
 use crate::{call::Joining, status::SessionStatus};
@@ -12,6 +12,10 @@ use crate::{call::Joining, status::SessionStatus};
 pub(crate) enum Order {
     /// Say how you are.
     Show(oneshot::Sender<Box<SessionStatus>>),
+    /// Something happened outside of the call.
+    Tell(External, oneshot::Sender<Taken>),
+    /// Leave your worker for another, since an operator wants it. The answer: whether you have one.
+    Move(oneshot::Sender<bool>),
     /// Take this stream in the place of the caller's present one.
     Join(Box<Joining>),
     /// The edge ends you in so much time: tell your worker.

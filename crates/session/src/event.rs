@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Attributes, Close, EndReason, Epoch, Frame, FromWorker, LegRef};
+use crate::{Attributes, Close, EndReason, Epoch, External, Frame, FromWorker, LegRef};
 
 /// Names a worker within one edge; opaque to the engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -88,6 +88,9 @@ pub enum Event {
         /// Why.
         reason: MoveReason,
     },
+    /// Something happened outside of the call. What came of it is said at once, by
+    /// [`Report::External`](crate::Report::External).
+    External(External),
     /// The edge will close this session in so much time.
     DeadlineNear {
         /// How soon.

@@ -69,6 +69,8 @@ pub enum InputKind {
     Gap(Gap),
     /// A command that could not be done.
     Dropped(Dropped),
+    /// Something that happened outside of the call.
+    External(External),
     /// Something a worker may want to know.
     Notice(Notice),
     /// The last input.
@@ -144,6 +146,34 @@ pub struct Dropped {
     pub leg: LegRef,
     /// Why.
     pub reason: DropReason,
+}
+
+/// Something that happened outside of the call and that its worker is to know: a person is ready to
+/// talk, a slow tool has its result.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct External {
+    /// Whoever tells it chooses this, and tells it again with the same: it is an input once.
+    pub key: String,
+    /// What kind of thing it is, for the worker to tell them apart.
+    pub name: String,
+    /// What is to be known.
+    pub payload: Payload,
+}
+
+/// What came of an [`External`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It is an input.
+    Now(Seq),
+    /// It was one before.
+    Before,
+    /// The session is ending. A retry does not help.
+    Ending,
+    /// Too much waits for a worker already. A retry may help.
+    Full,
+    /// Key or name is longer than `key_bytes`, or the payload than `value_bytes`. A retry does not
+    /// help.
+    TooLarge,
 }
 
 /// Something a worker may want to know.

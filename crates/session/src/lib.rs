@@ -23,7 +23,9 @@ pub use commit::{Command, Commit, FromWorker};
 pub use event::{Event, Loss, MoveReason, WorkerId};
 pub use frame::{Attributes, Class, Close, Fault, Frame, Payload};
 pub use ids::{Epoch, Incarnation, LegName, LegRef, Seq, SessionId};
-pub use input::{DropReason, Dropped, EndReason, Gap, GapSize, Input, InputKind, Notice};
+pub use input::{
+    DropReason, Dropped, EndReason, External, Gap, GapSize, Input, InputKind, Notice, Taken,
+};
 pub use limits::Limits;
 pub use output::{
     Attach, AttachReason, HangupCause, LegState, LegView, Output, Report, Seek, Suspicion, ToWorker,

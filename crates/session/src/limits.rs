@@ -24,9 +24,9 @@ pub struct Limits {
     pub state_bytes: u64,
     /// Most state keys.
     pub state_keys: u32,
-    /// Longest key.
+    /// Longest key of the state, and key or name of an external input.
     pub key_bytes: u32,
-    /// Largest value.
+    /// Largest value of the state, and payload of an external input.
     pub value_bytes: u64,
     /// Most timers set at once.
     pub timers: u32,
@@ -59,6 +59,8 @@ pub struct Limits {
     pub give_up: Duration,
     /// Losses without progress after which a session ends.
     pub poison_limit: u32,
+    /// How long a session waits for its next worker after each such loss but the first.
+    pub strike_pause: Duration,
     /// How long a caller lost without `stop` is awaited; zero: not at all.
     pub resume_window: Duration,
     /// How long `SessionEnded` may stay uncommitted.
@@ -94,6 +96,7 @@ impl Default for Limits {
             hold_after: Some(Duration::from_secs(2)),
             give_up: Duration::from_secs(30),
             poison_limit: 3,
+            strike_pause: Duration::from_millis(100),
             resume_window: Duration::from_secs(15),
             end_timeout: Duration::from_secs(5),
         }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Epoch, Gap, GapSize, Input, InputKind, LegName, Limits, Payload, Seq, Time};
+use crate::{Epoch, External, Gap, GapSize, Input, InputKind, LegName, Limits, Payload, Seq, Time};
 
 /// From this many entries on, payloads are copied out of the receive buffers that they pin.
 const DETACH_FROM: usize = 16;
@@ -36,7 +36,9 @@ impl Entry {
     /// Payload bytes that it retains.
     pub(crate) fn bytes(&self) -> u64 {
         match &self.input.kind {
-            InputKind::Frame { payload, .. } => payload.len() as u64,
+            InputKind::Frame { payload, .. } | InputKind::External(External { payload, .. }) => {
+                payload.len() as u64
+            }
             _ => 0,
         }
     }
@@ -356,7 +358,7 @@ fn split_front(gap: &mut Gap, through: Seq) -> Gap {
 
 /// Copies a payload, so that it no longer pins the buffer that it was read into.
 fn detach(kind: &mut InputKind) {
-    if let InputKind::Frame { payload, .. } = kind {
+    if let InputKind::Frame { payload, .. } | InputKind::External(External { payload, .. }) = kind {
         match payload {
             Payload::Text(bytes) | Payload::Binary(bytes) => *bytes = Bytes::copy_from_slice(bytes),
         }

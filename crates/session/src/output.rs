@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attributes, Command, EndReason, Epoch, Fault, Gap, Incarnation, Input, LegName, LegRef,
-    MoveReason, Payload, Seq, Time, WorkerId,
+    MoveReason, Payload, Seq, Taken, Time, WorkerId,
 };
 
 /// What the shell is to do, in order, without waiting.
@@ -329,6 +329,14 @@ pub enum Report {
         epoch: Epoch,
         /// What is left of the suspicion.
         left: Suspicion,
+    },
+    /// Something that happened outside of the call was told; said in answer to
+    /// [`Event::External`](crate::Event::External) alone.
+    External {
+        /// By its key.
+        key: String,
+        /// What came of it.
+        taken: Taken,
     },
     /// A leg took nothing for too long and is being closed.
     WriteTimeout {

@@ -5,6 +5,7 @@
 //! | `session/attach.rs` | seeking, attaching, moving, losing workers |
 //! | `session/apply.rs` | commits: checked whole, applied whole |
 //! | `session/inputs.rs` | what legs and timers bring in; delivery to the worker |
+//! | `session/external.rs` | what happens outside of the call |
 //! | `session/hold.rs` | what happens while there is no worker |
 //! | `session/ending.rs` | how a session ends |
 //! | `session/snapshot.rs` | the whole session as data |
@@ -26,6 +27,7 @@ use crate::{
 mod apply;
 mod attach;
 mod ending;
+mod external;
 mod hold;
 mod inputs;
 mod invariants;
@@ -36,6 +38,7 @@ pub use snapshot::{Snapshot, SnapshotError};
 pub use view::{Account, AttachmentView, LegCounts, View};
 
 use ending::Life;
+use external::Externals;
 use hold::Alone;
 
 /// A shell that comes this much later than it was asked to was not merely busy.
@@ -76,6 +79,7 @@ pub struct Session {
     next_epoch: Epoch,
     recovery: Recovery,
     state_warned: bool,
+    externals: Externals,
     account: Account,
     /// When the shell was last asked to come back.
     wake: Option<Time>,
@@ -155,6 +159,7 @@ impl Session {
                 strikes: 0,
             },
             state_warned: false,
+            externals: Externals::default(),
             account: Account::default(),
             wake: None,
         };
@@ -207,12 +212,14 @@ impl Session {
     /// left unread while the log is deep, so that its audio waits with the vendor.
     #[must_use]
     pub fn reads(&self, leg: &LegName) -> bool {
-        if leg.is_caller() || !matches!(self.life, Life::Running) {
-            return true;
-        }
+        leg.is_caller() || !matches!(self.life, Life::Running) || !self.is_deep()
+    }
+
+    /// Whether so much waits for a worker that nothing is taken which can wait elsewhere.
+    fn is_deep(&self) -> bool {
         let percent = u64::from(self.limits.pause_percent);
-        self.log.bytes() * 100 < self.limits.log_bytes * percent
-            && u64::from(self.log.frames()) * 100 < u64::from(self.limits.log_frames) * percent
+        self.log.bytes() * 100 >= self.limits.log_bytes * percent
+            || u64::from(self.log.frames()) * 100 >= u64::from(self.limits.log_frames) * percent
     }
 
     /// Whether the shell may take the next message from this attachment's stream. False while a
@@ -255,6 +262,7 @@ impl Session {
             Event::FromWorker { epoch, message } => self.worker_said(now, epoch, message, out),
             Event::StreamLost { epoch, loss } => self.stream_lost(now, epoch, &loss, out),
             Event::Move { epoch, reason } => self.leave(now, epoch, reason, out),
+            Event::External(external) => self.external(now, external, out),
             Event::DeadlineNear { remaining } => {
                 let notice = crate::Notice::Deadline { remaining };
                 self.log_input(now, InputKind::Notice(notice), out);

@@ -11,6 +11,7 @@ mod engine {
     mod callers;
     mod commits;
     mod endings;
+    mod external;
     mod handoffs;
     mod holds;
     mod known_legs;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use holdline_session::{Class, EndReason, Event, Fault, Frame};
+use holdline_session::{Class, EndReason, Event, External, Fault, Frame};
 
 use crate::{
     coverage::Mark,
@@ -48,6 +48,9 @@ impl World {
             } else {
                 self.say(call, 'm', Class::Media { ms: 20 });
             }
+            if self.rng.percent(5) {
+                self.tell_from_outside(call);
+            }
             if self.rng.percent(3) {
                 after = self.rng.range(ms(60), ms(250));
             }
@@ -64,6 +67,30 @@ impl World {
             self.queue.push(at, Happening::Recant { call, size });
         }
         self.say_sized(call, letter, class, size);
+    }
+
+    /// Somebody outside of the call has news for it, or tells it again since no answer came.
+    pub(crate) fn tell_from_outside(&mut self, call: usize) {
+        let told = self.calls[call].told;
+        let again = told > 0 && self.rng.percent(30);
+        let number = if again {
+            self.rng.range(1, told)
+        } else {
+            told + 1
+        };
+        self.calls[call].told = number.max(told);
+        // What a number stands for never changes.
+        let size = if number % 8 == 3 {
+            601
+        } else {
+            8 + number as usize % 40
+        };
+        let external = External {
+            key: format!("news-{number}"),
+            name: "news".to_owned(),
+            payload: text('n', number, size),
+        };
+        self.feed(call, Event::External(external));
     }
 
     pub(crate) fn recant(&mut self, call: usize, size: usize) {
@@ -180,6 +207,9 @@ impl World {
                     }
                 }
             }
+        }
+        if self.rng.percent(20) {
+            self.tell_from_outside(call);
         }
         let at = self.now.0 + ms(700);
         self.queue.push(at, Happening::LastResort { call });

@@ -47,6 +47,10 @@ pub(crate) fn essence(kind: &InputKind) -> u64 {
             facts(hash, attributes)
         }
         InputKind::TimerFired { name, tag, .. } => number(bytes(5, name.as_bytes()), *tag),
+        InputKind::External(external) => {
+            let hash = bytes(bytes(12, external.key.as_bytes()), external.name.as_bytes());
+            bytes(hash, external.payload.bytes())
+        }
         InputKind::Gap(_) => GAP,
         InputKind::Dropped(dropped) => {
             let hash = number(leg_hash(7, &dropped.leg), dropped.through.0);

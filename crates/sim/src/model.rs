@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use holdline_session::{
     Commit, EndReason, Event, FromWorker, InputKind, LegRef, LegState, Limits, Notice, Output,
-    Payload, Report, Suspicion, Time, WorkerId,
+    Payload, Report, Suspicion, Taken, Time, WorkerId,
 };
 
 use crate::{
@@ -135,6 +135,8 @@ struct Step {
     fenced: u64,
     strike: Option<u32>,
     cleared: Option<Suspicion>,
+    /// What must be said of an external input.
+    taken: Option<Taken>,
     poisoned: bool,
     refusal: bool,
 }
@@ -180,8 +182,12 @@ pub(crate) struct Model {
     /// Up to here inputs were outstanding at such a loss.
     doubted: u64,
     strikes: u32,
+    /// Until then no worker is sought.
+    paused_until: Time,
     /// Workers that failed the session since its last progress.
     failed: Vec<WorkerId>,
+    /// The keys of all external inputs that were taken, the latest last.
+    externals: Vec<String>,
     /// The worker of the attachment in force.
     worker: Option<WorkerId>,
     /// A worker was attached before.
@@ -226,7 +232,9 @@ impl Model {
             loss_at: None,
             doubted: 0,
             strikes: 0,
+            paused_until: now,
             failed: Vec::new(),
+            externals: Vec::new(),
             worker: None,
             attached: false,
             handoffs: 0,
@@ -263,6 +271,7 @@ impl Model {
         self.step.target_fails = self.fails_target(event);
         let input = match event {
             Event::Frame { leg, frame } => return self.frame_comes(leg, frame),
+            Event::External(external) => return self.external_comes(external),
             Event::LegOpened { leg, attributes } => self.present(leg).map(|present| {
                 present.phase = Phase::Open;
                 let (leg, attributes) = (leg.clone(), attributes.clone());
@@ -379,6 +388,7 @@ impl Model {
         self.pending = None;
         // Who failed is not carried over: the other edge has other workers.
         self.failed.clear();
+        self.paused_until = Time(0);
         self.link = Link::Vacant;
     }
 

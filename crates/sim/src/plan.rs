@@ -208,6 +208,7 @@ fn limits(rng: &mut Rng, small_log: bool, small_window: bool) -> Limits {
         message_bytes: 4 << 10,
         state_bytes: 700,
         state_keys: 40,
+        value_bytes: 600,
         timers: 4,
         timer_max: ms(10_000),
         commands: 512,
@@ -221,6 +222,7 @@ fn limits(rng: &mut Rng, small_log: bool, small_window: bool) -> Limits {
         seek_max: ms(80),
         hold_after: rng.percent(80).then(|| ms(rng.range(0, 300))),
         give_up: ms(rng.range(450, 1_200)),
+        strike_pause: ms(50),
         resume_window: ms(300),
         end_timeout: ms(rng.range(150, 500)),
         ..Limits::default()

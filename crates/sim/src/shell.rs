@@ -5,8 +5,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use holdline_session::{
-    Account, Attributes, Epoch, Event, FromWorker, InputKind, LegName, LegRef, LegState, Limits,
-    Notice, Output, Report, Session, SessionId, Setup, Snapshot, Time, ToWorker, View,
+    Account, Attributes, Epoch, Event, External, FromWorker, InputKind, LegName, LegRef, LegState,
+    Limits, Notice, Output, Report, Session, SessionId, Setup, Snapshot, Taken, Time, ToWorker,
+    View,
 };
 
 use crate::model::Broken;
@@ -48,6 +49,8 @@ bugs! {
     StrikesForgotten "strikes-forgotten",
     SuspectNotKeptApart "suspect-not-kept-apart",
     DoubtUntold "doubt-untold",
+    ExternalTwice "external-input-twice",
+    ExternalLost "external-input-lost",
     SuspectFlagIgnored "suspect-flag-ignored-by-workers",
     FailedForgotten "failed-workers-forgotten",
     LossUnsaid "loss-unsaid",
@@ -59,6 +62,7 @@ bugs! {
     OfferCutShort "offer-cut-short",
     ReleaseCutShort "release-cut-short",
     AbsenceBlamed "absence-blamed",
+    StrikePauseSkipped "strike-pause-skipped",
     GivesUpTooEarly "gives-up-too-early",
     ResumeWindowCut "resume-window-cut",
     OldSnapshotRestored "old-snapshot-restored",
@@ -191,6 +195,23 @@ impl Shell {
                     message: FromWorker::Commit(_),
                 },
             ) if self.current == Some(*epoch) => self.session.handle(now, event.clone(), out),
+            (Bug::ExternalTwice, Event::External(external)) => {
+                let external = External {
+                    key: format!("{}'", external.key),
+                    ..external.clone()
+                };
+                let mut unheard = Vec::new();
+                self.session
+                    .handle(now, Event::External(external), &mut unheard);
+                unheard.retain(|output| !matches!(output, Output::Report(Report::External { .. })));
+                out.append(&mut unheard);
+            }
+            (Bug::ExternalLost, Event::External(external)) => {
+                let (key, last) = (external.key.clone(), self.session.view(now).last);
+                let taken = Taken::Now(last.next());
+                out.push(Output::Report(Report::External { key, taken }));
+                *event = Event::Tick;
+            }
             (Bug::AbsenceBlamed, _) => {
                 while let Some(due) = self.session.next_wake().filter(|due| *due < now) {
                     let step = (due + Duration::from_millis(249)).min(now);
@@ -369,6 +390,7 @@ fn with_bug(mut limits: Limits, bug: Option<Bug>) -> Limits {
         Some(Bug::ReleaseCutShort) => limits.release_timeout /= 3,
         Some(Bug::GivesUpTooEarly) => limits.give_up /= 2,
         Some(Bug::HoldSoundEarly) => limits.hold_after = limits.hold_after.map(|after| after / 2),
+        Some(Bug::StrikePauseSkipped) => limits.strike_pause /= 2,
         Some(Bug::ResumeWindowCut) => limits.resume_window /= 2,
         _ => {}
     }

@@ -64,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) begun: bool,
     pub(crate) over: bool,
     pub(crate) farewell_said: bool,
+    /// News from outside that it was told.
+    pub(crate) told: u64,
     pub(crate) poisoned_at: Option<u64>,
     /// Workers that its poison has killed.
     pub(crate) poison_kills: u32,
@@ -179,6 +181,7 @@ impl World {
             begun: false,
             over: false,
             farewell_said: false,
+            told: 0,
             poisoned_at: None,
             poison_kills: 0,
             is_blocked: false,

@@ -117,6 +117,11 @@ const PLANTED: &[(Bug, &[&str])] = &[
         &["a suspect is kept apart, and a reader of the schema is sought"],
     ),
     (
+        Bug::ExternalTwice,
+        &["as many inputs come as things happen"],
+    ),
+    (Bug::ExternalLost, &["as many inputs come as things happen"]),
+    (
         Bug::DoubtUntold,
         &["a suspect is kept apart, and a reader of the schema is sought"],
     ),
@@ -157,6 +162,10 @@ const PLANTED: &[(Bug, &[&str])] = &[
             "a lost caller is awaited",
             "who failed a session is known to whoever picks the next",
         ],
+    ),
+    (
+        Bug::StrikePauseSkipped,
+        &["a suspect waits for its next worker"],
     ),
     (Bug::GivesUpTooEarly, &["nobody gives up early"]),
     (Bug::ResumeWindowCut, &["a lost caller is awaited"]),

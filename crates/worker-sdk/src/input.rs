@@ -29,6 +29,8 @@ pub enum Input {
     Gap(Gap),
     /// A command that could not be done, because the world had changed.
     Dropped(Dropped),
+    /// Something that happened outside of the call.
+    External(External),
     /// Something a worker may want to know.
     Notice(Notice),
     /// The last input of every session.
@@ -84,6 +86,18 @@ impl fmt::Debug for Payload {
             Self::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
         }
     }
+}
+
+/// Something that happened outside of the call, told to the edge by whoever knows of it: a person is
+/// ready to talk, a slow tool has its result. Exactly once, like every input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct External {
+    /// As chosen by whoever told it; no two of late have the same.
+    pub key: String,
+    /// What kind of thing it is.
+    pub name: String,
+    /// What is to be known.
+    pub payload: Payload,
 }
 
 /// A leg is open.

@@ -79,8 +79,8 @@ pub use bytes::Bytes;
 pub use call::{AttachReason, Call};
 pub use error::{CallError, ServeError};
 pub use input::{
-    DropReason, Dropped, EndReason, Frame, Gap, Input, JobDone, LegClosed, LegOpened, LegReplaced,
-    Notice, Payload, SessionEnded,
+    DropReason, Dropped, EndReason, External, Frame, Gap, Input, JobDone, LegClosed, LegOpened,
+    LegReplaced, Notice, Payload, SessionEnded,
 };
 pub use job::{Job, JobError, JobKey, JobResult, MAX_JOB_ATTEMPTS, MAX_JOB_BYTES, MAX_JOBS};
 pub use leg::{Attributes, CALLER, Fault, Leg, LegState};

@@ -138,6 +138,15 @@ pub(crate) enum Note {
     KeysPressed {
         keys: Private,
     },
+    /// The model was told of something outside of the call.
+    News {
+        name: String,
+        words: Private,
+    },
+    /// Something happened outside of the call that the model cannot be told.
+    NewsIgnored {
+        name: String,
+    },
     ToolCalled {
         name: String,
         arguments: Private,

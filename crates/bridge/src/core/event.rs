@@ -49,6 +49,11 @@ pub(crate) enum Event<'a> {
         number: u64,
         output: String,
     },
+    /// Something happened outside of the call.
+    News {
+        name: &'a str,
+        words: &'a str,
+    },
 }
 
 /// How a leg of the model's ended.

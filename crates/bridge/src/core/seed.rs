@@ -42,6 +42,7 @@ impl Step<'_> {
                 What::Agent { words, .. } => {
                     openai::create_message(&item, "assistant", words.expose())
                 }
+                What::News { words } => openai::create_message(&item, "system", words.expose()),
                 What::Call {
                     call,
                     name,

@@ -6,6 +6,7 @@ mod interruptions;
 mod keys;
 mod link;
 mod media;
+mod news;
 mod replacement;
 mod rollover;
 mod tools;

@@ -71,6 +71,8 @@ pub(crate) enum What {
         #[serde(default)]
         cut: bool,
     },
+    /// Something outside of the call that the model was told.
+    News { words: Private },
     /// A function call of the model.
     Call {
         call: CallId,

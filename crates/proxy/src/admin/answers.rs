@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Response, StatusCode,
+    Method, Request, Response, StatusCode,
+    body::Incoming,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
     },
 };
 use serde::Serialize;
 
-use super::{guard::Refusal, ready, sessions};
+use super::{commands, guard::Refusal, ready, sessions};
 use crate::edge::Edge;
 
 const PATHS: &str =
@@ -21,14 +22,24 @@ const JSON: &str = "application/json";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers one request that may be answered.
-pub(super) async fn answer(edge: &Edge, method: &Method, path: &str) -> Response<Full<Bytes>> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        let refusal = text(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "nothing can be changed here yet: GET and HEAD only\n",
-        );
-        return with(refusal, ALLOW, "GET, HEAD");
+pub(super) async fn answer(edge: &Edge, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    match *request.method() {
+        Method::GET | Method::HEAD => show(edge, request.uri().path()).await,
+        Method::POST => match commands::obey(edge, request).await {
+            Some(response) => response,
+            None => not_allowed(),
+        },
+        _ => not_allowed(),
     }
+}
+
+fn not_allowed() -> Response<Full<Bytes>> {
+    let words = "GET and HEAD, and POST to /sessions/{id or call_sid}/inputs, /move and /end\n";
+    let refusal = text(StatusCode::METHOD_NOT_ALLOWED, words);
+    with(refusal, ALLOW, "GET, HEAD, POST")
+}
+
+async fn show(edge: &Edge, path: &str) -> Response<Full<Bytes>> {
     match path {
         // As long as this can be answered, a restart would only drop calls.
         "/livez" => text(StatusCode::OK, "alive\n"),
@@ -67,7 +78,7 @@ fn readiness(edge: &Edge) -> Response<Full<Bytes>> {
     respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, lines)
 }
 
-fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+pub(super) fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec_pretty(value) {
         Ok(body) => respond(StatusCode::OK, JSON, body),
         Err(_) => text(
@@ -77,11 +88,11 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     }
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+pub(super) fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     respond(status, TEXT, body)
 }
 
-fn with(
+pub(super) fn with(
     mut response: Response<Full<Bytes>>,
     name: HeaderName,
     value: &'static str,

@@ -61,7 +61,7 @@ impl Refusal {
 
     pub(super) const fn message(self) -> &'static str {
         match self {
-            Self::Form => "a request here has one Host, a path and no body\n",
+            Self::Form => "a request here has one Host and a path, and a body with POST alone\n",
             Self::Host => {
                 "this port listens on loopback and answers to localhost and IP addresses only\n"
             }
@@ -115,8 +115,9 @@ impl Guard {
 
     fn decide<B: Body>(&self, request: &Request<B>) -> Result<(), Refusal> {
         let headers = request.headers();
-        // A body would be one more thing that a proxy in front could understand in another way.
-        if request.uri().authority().is_some() || !request.body().is_end_stream() {
+        // A body where none belongs could be understood by a proxy in front in another way.
+        let takes_body = *request.method() == Method::POST;
+        if request.uri().authority().is_some() || !(takes_body || request.body().is_end_stream()) {
             return Err(Refusal::Form);
         }
         let host = host(headers, request.version())?;

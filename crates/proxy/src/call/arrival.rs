@@ -238,7 +238,11 @@ fn latecomers(orders: &mut Receiver<Order>) -> Vec<Joining> {
     let left = std::iter::from_fn(|| orders.try_recv().ok());
     let joining = left.filter_map(|order| match order {
         Order::Join(joining) => Some(*joining),
-        Order::Show(_) | Order::DeadlineNear(_) | Order::End { .. } => None,
+        Order::Show(_)
+        | Order::Tell(..)
+        | Order::Move(_)
+        | Order::DeadlineNear(_)
+        | Order::End { .. } => None,
     });
     joining.collect()
 }

@@ -11,6 +11,20 @@ use crate::{
 
 use super::ending::Life;
 
+/// What the loss of a worker means for the session that it ran.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Blame {
+    /// Nothing.
+    None,
+    /// It may have been the cause.
+    Doubt,
+    /// It may have been, and not for the first time. It waits a little for its next worker: what
+    /// takes several workers at once, an outage or other calls, is known by then.
+    Strike,
+    /// It was too often: the session ends.
+    Poison,
+}
+
 impl Session {
     pub(super) fn worker_said(
         &mut self,
@@ -313,12 +327,19 @@ impl Session {
         self.recovery.avoid = worker;
         self.begin_alone(now);
         self.recovery.reason = AttachReason::Recovery;
-        if self.count_loss(now, &at, out) {
+        let blame = self.count_loss(now, &at, out);
+        if blame >= Blame::Strike {
             if let Some((offer, _)) = target {
                 let (epoch, cause) = (offer.epoch, HangupCause::Done);
                 out.push(Output::Hangup { epoch, cause });
             }
-            // Whoever asks next would be the next victim: nobody is sought any more.
+            self.link = Link::Vacant {
+                retry_at: now + self.limits.strike_pause,
+            };
+            if blame == Blame::Strike {
+                return;
+            }
+            // Whoever asked next would be the next victim: nobody is sought any more.
             self.link = Link::Vacant {
                 retry_at: Time(u64::MAX),
             };
@@ -355,30 +376,36 @@ impl Session {
         }
     }
 
-    /// Whether a loss ends the session: its workers failed too often at the same input. A loss
-    /// counts only where the session may have caused it: something was outstanding, or the worker
+    /// What a loss means for the session. It counts only where the session may have caused it: something was outstanding, or the worker
     /// had only just been handed the state; a commit that waits for a slow leg proves that its
     /// inputs did no harm. It is a strike where the next input was outstanding at
     /// an earlier loss too: a batch that took a worker with it is looked through one by one, and
     /// the input in it that is to blame is known at its second victim.
-    fn count_loss(&mut self, now: Time, at: &Attachment, out: &mut Vec<Output>) -> bool {
+    fn count_loss(&mut self, now: Time, at: &Attachment, out: &mut Vec<Output>) -> Blame {
         let position = self.log.committed();
         let just_attached =
             at.applied == 0 && now.since(at.attached_at) < self.limits.progress_timeout;
         let survived = at.held.as_ref().map(|(commit, _)| commit.through);
         let outstanding = at.delivered > survived.unwrap_or(position);
         if !outstanding && (survived.is_some() || !just_attached) {
-            return false;
+            return Blame::None;
         }
         self.recovery.failed.push((at.worker, at.version.clone()));
-        if self.recovery.in_doubt(position) {
+        let is_strike = self.recovery.in_doubt(position);
+        if is_strike {
             self.recovery.strikes += 1;
             let strikes = self.recovery.strikes;
             out.push(Output::Report(Report::Strike { strikes }));
         }
         let held = at.delivered.max(position.next());
         self.recovery.doubt_through = self.recovery.doubt_through.max(held);
-        self.recovery.strikes + 1 >= self.limits.poison_limit
+        if self.recovery.strikes + 1 >= self.limits.poison_limit {
+            Blame::Poison
+        } else if is_strike {
+            Blame::Strike
+        } else {
+            Blame::Doubt
+        }
     }
 
     fn attach(&mut self, now: Time, offer: Offer, reason: AttachReason, out: &mut Vec<Output>) {

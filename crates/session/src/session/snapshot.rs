@@ -17,10 +17,10 @@ use crate::{
     timers::Timers,
 };
 
-use super::{Account, Alone, Recovery, ending::Life};
+use super::{Account, Alone, Recovery, ending::Life, external::Externals};
 
 /// Raised when the layout changes; a snapshot of another layout is refused.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 /// Guards a snapshot: what is damaged on its way is refused, never believed.
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
@@ -40,6 +40,7 @@ pub struct Snapshot {
     doubt_through: Seq,
     strikes: u32,
     state_warned: bool,
+    externals: Externals,
     account: Account,
 }
 
@@ -100,6 +101,9 @@ impl Snapshot {
         self.state
             .check_sizes()
             .map_err(SnapshotError::Contradiction)?;
+        self.externals
+            .check()
+            .map_err(SnapshotError::Contradiction)?;
         if self.next_epoch.0 >= u64::MAX / 2 {
             return Err(SnapshotError::Contradiction("no epoch is left"));
         }
@@ -145,6 +149,7 @@ impl Session {
             doubt_through: self.recovery.doubt_through,
             strikes: self.recovery.strikes,
             state_warned: self.state_warned,
+            externals: self.externals.clone(),
             account,
         }
     }
@@ -185,6 +190,7 @@ impl Session {
                 strikes: snapshot.strikes,
             },
             state_warned: snapshot.state_warned,
+            externals: snapshot.externals,
             account: snapshot.account,
             wake: Some(now),
         }

@@ -104,6 +104,8 @@ pub struct Account {
     pub hold_ms: u64,
     /// Times that the caller came back on a new socket.
     pub resumes: u64,
+    /// External inputs.
+    pub externals: u64,
     /// Inputs that were never committed, `SessionEnded` among them.
     pub end_lost: u64,
     /// Events about openings that were gone, or that came after the end.

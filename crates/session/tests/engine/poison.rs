@@ -1,6 +1,8 @@
 //! A call that kills its workers is found out and kept apart; a call that is merely unlucky is not.
 
-use holdline_session::{EndReason, Epoch, Fault, InputKind, Report, Seq, Suspicion};
+use holdline_session::{
+    EndReason, Epoch, Event, Fault, HangupCause, InputKind, MoveReason, Report, Seq, Suspicion,
+};
 
 use super::rig::{Rig, caller, ms, send};
 
@@ -40,6 +42,27 @@ fn after_a_loss_inputs_come_one_at_a_time_and_a_second_loss_at_one_of_them_is_a_
     rig.offer(epoch);
     rig.said(epoch, holdline_session::FromWorker::Accept);
     assert_eq!(rig.take().seqs(epoch), [2]);
+}
+
+#[test]
+fn after_a_strike_the_next_worker_is_sought_anew_and_after_a_pause() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.strike_pause = ms(100));
+    rig.control("a");
+    again(&mut rig, &mut epoch);
+    let reason = MoveReason::Drain;
+    rig.feed(Event::Move { epoch, reason });
+    let target = rig.sought();
+    rig.offer(target);
+    rig.said(target, holdline_session::FromWorker::Accept);
+    rig.lose(epoch);
+    let outs = rig.take();
+    assert!(outs.says(&Report::Strike { strikes: 1 }));
+    assert_eq!(outs.hangup(target), Some(HangupCause::Done));
+    assert_eq!(rig.view().link, "vacant");
+    rig.advance(ms(99));
+    assert!(rig.take().seeks().is_empty());
+    rig.advance(ms(1));
+    assert_eq!(rig.take().seeks()[0].suspect, Some(Seq(2)));
 }
 
 #[test]

@@ -48,7 +48,11 @@ impl Rig {
 
     /// As `with`, while the shell already dials some legs.
     pub(crate) fn dialling(legs: &[&str], change: impl FnOnce(&mut Limits)) -> Self {
-        let mut limits = Limits::default();
+        // Most tests follow a suspect from worker to worker, and one looks at the pause between.
+        let mut limits = Limits {
+            strike_pause: Duration::ZERO,
+            ..Limits::default()
+        };
         change(&mut limits);
         let setup = Setup {
             id: SessionId(7),

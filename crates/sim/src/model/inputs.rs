@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use holdline_session::{Fault, InputKind, Notice, Output, Report, Time};
+use holdline_session::{External, Fault, InputKind, Notice, Output, Report, Seq, Taken, Time};
 
-use super::{Check, Known, Model, Slot, ensure};
+use super::{Check, First, Known, Model, Slot, ensure};
 use crate::shell::Shell;
 
 impl Model {
@@ -63,10 +63,38 @@ impl Model {
         Ok(())
     }
 
+    /// What happens outside of a call is an input once by its key, unless the log is too deep.
+    pub(super) fn external_comes(&mut self, external: &External) {
+        let kind = InputKind::External(external.clone());
+        let bytes = external.payload.len() as u64;
+        let part = |held: u64, limit: u64| held * 100 / limit;
+        let percent = u64::from(self.limits.pause_percent);
+        let frames = part(self.kept_frames() as u64, self.limits.log_frames.into());
+        let taken = if bytes > self.limits.value_bytes {
+            Taken::TooLarge
+        } else if self.externals.contains(&external.key) {
+            Taken::Before
+        } else if self.ending.is_some() {
+            Taken::Ending
+        } else if part(self.kept_bytes(), self.limits.log_bytes).max(frames) >= percent {
+            Taken::Full
+        } else {
+            self.externals.push(external.key.clone());
+            self.step.first = Some(First {
+                known: Known::new(&kind),
+                bytes,
+                is_media: false,
+                is_frame: true,
+            });
+            Taken::Now(Seq(self.slots.len() as u64 + 1))
+        };
+        self.step.taken = Some(taken);
+    }
+
     fn remember(
         &mut self,
         now: Time,
-        mut first: Option<super::First>,
+        mut first: Option<First>,
         mut group: Vec<Known>,
         came: usize,
     ) {
@@ -195,7 +223,8 @@ impl Model {
                 + commands.map_or(0, |commit| commit.commands.len());
             let full = self.kept_frames() + coming.max(1) >= self.limits.log_frames as usize;
             let weight = self.weight(gap.size.bytes);
-            let heavy = self.kept_weight() + weight >= self.limits.log_bytes;
+            let first = self.step.first.map_or(0, |first| self.weight(first.bytes));
+            let heavy = self.kept_weight() + weight + first >= self.limits.log_bytes;
             let old = now.since(slot.at) > self.limits.log_age;
             ensure!(
                 full || heavy || old,

@@ -73,8 +73,10 @@ impl Link {
         Some(Self::Releasing(Some(target)))
     }
 
-    pub(super) fn loses(self, coverage: &mut Coverage) -> Option<Self> {
+    /// `struck`: it may have been the session's doing once more, and then no target follows.
+    pub(super) fn loses(self, struck: bool, coverage: &mut Coverage) -> Option<Self> {
         match self {
+            Self::Moving(_) | Self::Releasing(Some(_)) if struck => Some(Self::Bereft),
             Self::Live => Some(Self::Bereft),
             Self::Moving(target) => {
                 coverage.mark(Mark::MovingToSeeking);

@@ -1,7 +1,8 @@
 //! What comes out of one step, in its order.
 
 use holdline_session::{
-    AttachReason, DropReason, EndReason, Fault, Gap, HangupCause, MoveReason, Output, Report, Time,
+    AttachReason, DropReason, EndReason, Fault, Gap, HangupCause, MoveReason, Output, Report,
+    Taken, Time,
 };
 
 use super::{Check, Link, Model, ensure};
@@ -95,6 +96,12 @@ impl Model {
             "it is none"
         );
         ensure!(
+            step.taken.is_none(),
+            "what happens outside is an input once, and that is said",
+            "{:?} was not said",
+            step.taken
+        );
+        ensure!(
             step.cleared.is_none(),
             "suspicion ends with what caused it",
             "that was not said"
@@ -160,6 +167,12 @@ impl Model {
             seek.failed,
             self.failed
         );
+        ensure!(
+            now >= self.paused_until,
+            "a suspect waits for its next worker",
+            "until {:?}",
+            self.paused_until
+        );
         let next = self.link.seeks(seek.epoch.0, seek.planned, coverage);
         self.moves_link(next, "seeks")
     }
@@ -213,12 +226,28 @@ impl Model {
                     "it had {waited:?}"
                 );
                 self.counts_loss(now);
-                let next = self.link.loses(coverage);
+                let struck = self.step.strike.is_some() || self.step.poisoned;
+                let next = self.link.loses(struck, coverage);
                 self.moves_link(next, "loses")?;
             }
             Report::Attached { worker, .. } => {
                 self.worker = Some(*worker);
                 other_marks(report, coverage);
+            }
+            Report::External { taken, .. } => {
+                let expected = self.step.taken.take();
+                ensure!(
+                    expected == Some(*taken),
+                    "what happens outside is an input once, and that is said",
+                    "{taken:?}, not {expected:?}"
+                );
+                coverage.mark(match taken {
+                    Taken::Now(_) => Mark::ExternalTaken,
+                    Taken::Before => Mark::ExternalBefore,
+                    Taken::Ending => Mark::ExternalLate,
+                    Taken::Full => Mark::ExternalFull,
+                    Taken::TooLarge => Mark::ExternalLarge,
+                });
             }
             Report::Cleared { left, .. } => {
                 coverage.mark(Mark::Cleared);
@@ -306,6 +335,7 @@ impl Model {
         if self.doubted > self.committed {
             self.strikes += 1;
             self.step.strike = Some(self.strikes);
+            self.paused_until = now + self.limits.strike_pause;
         }
         self.doubted = self.doubted.max(delivered).max(self.committed + 1);
         self.step.poisoned = self.strikes + 1 >= self.limits.poison_limit;

@@ -228,7 +228,7 @@ pub struct Input {
     /// When the edge received it, in microseconds of Unix time.
     #[prost(uint64, tag = "2")]
     pub received_unix_us: u64,
-    #[prost(oneof = "input::Kind", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "input::Kind", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub kind: ::core::option::Option<input::Kind>,
 }
 /// Nested message and enum types in `Input`.
@@ -253,6 +253,8 @@ pub mod input {
         Notice(super::Notice),
         #[prost(message, tag = "11")]
         SessionEnded(super::SessionEnded),
+        #[prost(message, tag = "12")]
+        External(super::External),
     }
 }
 /// One whole WebSocket message, verbatim.
@@ -367,6 +369,30 @@ pub struct Dropped {
     pub incarnation: u32,
     #[prost(enumeration = "DropReason", tag = "5")]
     pub reason: i32,
+}
+/// Something that happened outside of the call: a person is ready to talk, a slow tool has its result.
+/// Told to the edge, by its admin API, by whoever knows of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct External {
+    /// Unique among the external inputs of late of this session: told twice, it is an input once.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// What kind of thing it is.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(oneof = "external::Payload", tags = "3, 4")]
+    pub payload: ::core::option::Option<external::Payload>,
+}
+/// Nested message and enum types in `External`.
+pub mod external {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Payload {
+        /// Valid UTF-8.
+        #[prost(bytes, tag = "3")]
+        Text(::prost::bytes::Bytes),
+        #[prost(bytes, tag = "4")]
+        Binary(::prost::bytes::Bytes),
+    }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Notice {

@@ -5,7 +5,10 @@ use std::time::Instant;
 use holdline_wire::v1::{self, input::Kind};
 
 use super::{Call, Clock, Origin, Step};
-use crate::{CallError, Input, JobKey, Notice, input::Frame};
+use crate::{
+    CallError, Input, JobKey, Notice,
+    input::{External, Frame},
+};
 
 impl Call {
     /// An input is about to be handled. Until the next one begins, its doings can be undone.
@@ -53,6 +56,7 @@ impl Call {
                 self.legs.dropped(&dropped);
                 Input::Dropped(dropped.into())
             }
+            Kind::External(external) => Input::External(External::from_wire(external)?),
             Kind::Notice(notice) => Input::Notice(Notice::from_wire(notice)?),
             Kind::SessionEnded(ended) => Input::SessionEnded(ended.into()),
         })

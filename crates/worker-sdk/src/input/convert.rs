@@ -5,8 +5,8 @@ use std::time::Duration;
 use holdline_wire::v1;
 
 use super::{
-    DropReason, Dropped, EndReason, Frame, Gap, LegClosed, LegOpened, LegReplaced, Notice, Payload,
-    SessionEnded,
+    DropReason, Dropped, EndReason, External, Frame, Gap, LegClosed, LegOpened, LegReplaced,
+    Notice, Payload, SessionEnded,
 };
 
 impl Frame {
@@ -19,6 +19,21 @@ impl Frame {
         Some(Self {
             leg: frame.leg,
             incarnation: frame.incarnation,
+            payload,
+        })
+    }
+}
+
+impl External {
+    /// `None` where the edge sent a kind of payload that this SDK does not know.
+    pub(crate) fn from_wire(external: v1::External) -> Option<Self> {
+        let payload = match external.payload? {
+            v1::external::Payload::Text(bytes) => Payload::Text(bytes),
+            v1::external::Payload::Binary(bytes) => Payload::Binary(bytes),
+        };
+        Some(Self {
+            key: external.key,
+            name: external.name,
             payload,
         })
     }

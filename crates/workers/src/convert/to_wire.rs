@@ -234,6 +234,14 @@ fn kind(kind: InputKind) -> Kind {
             incarnation: dropped.leg.incarnation.0,
             reason: drop_reason(dropped.reason).into(),
         }),
+        InputKind::External(external) => Kind::External(v1::External {
+            key: external.key,
+            name: external.name,
+            payload: Some(match external.payload {
+                Payload::Text(text) => v1::external::Payload::Text(text),
+                Payload::Binary(binary) => v1::external::Payload::Binary(binary),
+            }),
+        }),
         InputKind::Notice(said) => Kind::Notice(v1::Notice {
             notice: Some(notice(said)),
         }),

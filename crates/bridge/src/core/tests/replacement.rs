@@ -211,6 +211,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         2 => prop::sample::select(vec!["model", "reply", "quiet", "keys", "rollover"])
             .prop_map(|name| Input::Fired(crate::core::Timer::named(name).unwrap())),
         1 => (0..3u64).prop_map(|number| Input::ToolDone(number, "x")),
+        1 => prop::sample::select(vec!["message", "note", "gossip"])
+            .prop_map(|name| Input::News(name, "x")),
     ]
 }
 

@@ -44,6 +44,7 @@ pub(super) enum Input {
     Gap(u64),
     Fired(Timer),
     ToolDone(u64, &'static str),
+    News(&'static str, &'static str),
     /// The same, on the second of the model's legs.
     Second(Box<Input>),
 }
@@ -200,6 +201,7 @@ impl World {
                 media_ms: *media_ms,
             },
             Input::Fired(timer) => Event::Timer(*timer),
+            Input::News(name, words) => Event::News { name, words },
             Input::ToolDone(number, output) => Event::ToolDone {
                 number: *number,
                 output: (*output).to_owned(),
