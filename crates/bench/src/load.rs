@@ -31,7 +31,7 @@ use rustix::{
 };
 use rustls::ServerConfig;
 
-pub(crate) use flow::{Delays, Flow};
+pub(crate) use flow::{Delays, Flow, LATE};
 pub(crate) use frame::{LABEL_AT, NO_LABEL};
 use frame::{Stamp, Template};
 use pace::Pacer;

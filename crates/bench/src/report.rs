@@ -5,11 +5,16 @@ mod plot;
 
 use std::fmt::Write as _;
 
-use crate::facts::{Facts, Key};
+use crate::{
+    facts::{Facts, Key},
+    load::LATE,
+};
 use plot::Line;
 
 /// Whom others are compared with.
 const YARDSTICK: &str = "nginx";
+/// Stands behind what was measured of a subject that did not keep up.
+const BEHIND: &str = " †";
 /// The metric that is compared.
 const CPU: &str = "cpu_us_per_frame";
 
@@ -106,7 +111,8 @@ pub(crate) fn markdown(facts: &Facts) -> String {
     let rounds = facts.0.iter().map(|fact| fact.round + 1).max().unwrap_or(0);
     let mut text = format!(
         "Medians of {rounds} interleaved rounds; in brackets the smallest and the largest. Ratios are \
-         medians of the ratios within a round.\n\n"
+         medians of the ratios within a round. †: it did not keep up (1 of 100 frames was later \
+         than 20 ms), so that frames went together, which makes each of them cheap.\n\n"
     );
     text += &aims::markdown(facts);
     for scenario in facts.scenarios() {
@@ -117,7 +123,11 @@ pub(crate) fn markdown(facts: &Facts) -> String {
                 subject: YARDSTICK,
                 ..key
             };
-            Some(format!("{:.2}", facts.ratio(key, to)?))
+            Some(format!(
+                "{:.2}{}",
+                facts.ratio(key, to)?,
+                behind(facts, key)
+            ))
         };
         let title = format!("CPU per frame, as a multiple of {YARDSTICK}'s in the same round");
         table(&mut text, facts, (scenario, CPU), &title, cell);
@@ -125,8 +135,13 @@ pub(crate) fn markdown(facts: &Facts) -> String {
             let decimals = shown.decimals;
             let cell = |key: Key<'_>| {
                 let (median, (low, high)) = (facts.median(key)?, facts.spread(key)?);
+                let mark = if shown.metric == CPU {
+                    behind(facts, key)
+                } else {
+                    ""
+                };
                 Some(format!(
-                    "{median:.decimals$} ({low:.decimals$}..{high:.decimals$})"
+                    "{median:.decimals$}{mark} ({low:.decimals$}..{high:.decimals$})"
                 ))
             };
             table(
@@ -139,6 +154,20 @@ pub(crate) fn markdown(facts: &Facts) -> String {
         }
     }
     text
+}
+
+/// The mark of a subject that did not keep up.
+fn behind(facts: &Facts, key: Key<'_>) -> &'static str {
+    let delay = Key {
+        metric: "up_p99_us",
+        ..key
+    };
+    let late = LATE.as_secs_f64() * 1e6;
+    if facts.median(delay).is_some_and(|delay| delay > late) {
+        BEHIND
+    } else {
+        ""
+    }
 }
 
 /// All plots: the name of the file, and the picture.
@@ -242,6 +271,18 @@ mod tests {
         let ratios = text.find("| edge | 1.50 | 1.20 |");
         let values = text.find("| edge | 12.0 (12.0..12.0) | 9.0 (9.0..9.0) |");
         assert!(ratios.is_some() && ratios < values, "{text}");
+    }
+
+    #[test]
+    fn who_does_not_keep_up_is_marked() {
+        let mut facts = facts();
+        facts.0.push(Fact {
+            metric: "up_p99_us".to_owned(),
+            value: 20_001.0,
+            ..facts.0[0].clone()
+        });
+        let text = markdown(&facts);
+        assert!(text.contains("| edge | 1.50 † | 1.20 |"), "{text}");
     }
 
     #[test]

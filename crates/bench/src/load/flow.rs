@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::frame::Stamp;
 
 /// A frame that is this late has missed its place in the audio.
-const LATE: Duration = Duration::from_millis(20);
+pub(crate) const LATE: Duration = Duration::from_millis(20);
 
 /// Frames that may be under way without anybody being slow: half a second's.
 const A_WHILE: u32 = 25;
