@@ -1,7 +1,8 @@
 //! A call that kills its workers is found out and kept apart; a call that is merely unlucky is not.
 
 use holdline_session::{
-    EndReason, Epoch, Event, Fault, HangupCause, InputKind, MoveReason, Report, Seq, Suspicion,
+    EndReason, Epoch, Event, Fault, FromWorker, HangupCause, InputKind, MoveReason, Report, Seq,
+    Suspicion,
 };
 
 use super::rig::{Rig, caller, ms, send};
@@ -14,7 +15,7 @@ fn again(rig: &mut Rig, epoch: &mut Epoch) -> Vec<u64> {
         // The seek was taken above: find its number in the view of the next epoch.
         *epoch = epoch.next();
         rig.offer(*epoch);
-        rig.said(*epoch, holdline_session::FromWorker::Accept);
+        rig.said(*epoch, FromWorker::Accept);
     }
     let outs = rig.take();
     outs.seqs(*epoch)
@@ -40,7 +41,7 @@ fn after_a_loss_inputs_come_one_at_a_time_and_a_second_loss_at_one_of_them_is_a_
     assert_eq!(seek.doubt, Some(Seq(4)));
     epoch = seek.epoch;
     rig.offer(epoch);
-    rig.said(epoch, holdline_session::FromWorker::Accept);
+    rig.said(epoch, FromWorker::Accept);
     assert_eq!(rig.take().seqs(epoch), [2]);
 }
 
@@ -53,7 +54,7 @@ fn after_a_strike_the_next_worker_is_sought_anew_and_after_a_pause() {
     rig.feed(Event::Move { epoch, reason });
     let target = rig.sought();
     rig.offer(target);
-    rig.said(target, holdline_session::FromWorker::Accept);
+    rig.said(target, FromWorker::Accept);
     rig.lose(epoch);
     let outs = rig.take();
     assert!(outs.says(&Report::Strike { strikes: 1 }));
@@ -63,6 +64,41 @@ fn after_a_strike_the_next_worker_is_sought_anew_and_after_a_pause() {
     assert!(rig.take().seeks().is_empty());
     rig.advance(ms(1));
     assert_eq!(rig.take().seeks()[0].suspect, Some(Seq(2)));
+}
+
+#[test]
+fn suspects_are_apart_from_each_other_and_from_those_in_doubt() {
+    let [none, doubt, suspect] = [Suspicion::None, Suspicion::Doubt, Suspicion::Suspect];
+    for (one, other) in [(suspect, suspect), (suspect, doubt), (doubt, suspect)] {
+        assert!(one.is_apart_from(other), "{one:?} {other:?}");
+    }
+    for (one, other) in [
+        (doubt, doubt),
+        (suspect, none),
+        (none, suspect),
+        (none, none),
+    ] {
+        assert!(!one.is_apart_from(other), "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn a_seek_says_how_far_its_session_is_suspected() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    rig.control("a");
+    let suspicion = |rig: &mut Rig, epoch: &mut Epoch| {
+        rig.lose(*epoch);
+        let seek = rig.take().seeks()[0].clone();
+        *epoch = seek.epoch;
+        rig.offer(*epoch);
+        rig.said(*epoch, FromWorker::Accept);
+        seek.suspicion()
+    };
+    assert_eq!(suspicion(&mut rig, &mut epoch), Suspicion::Doubt);
+    assert_eq!(suspicion(&mut rig, &mut epoch), Suspicion::Suspect);
+    rig.commit(epoch, 2);
+    rig.take();
+    assert_eq!(suspicion(&mut rig, &mut epoch), Suspicion::None);
 }
 
 #[test]
@@ -109,7 +145,7 @@ fn every_worker_that_failed_is_named_until_there_is_progress() {
     assert_eq!(workers, [epoch.0 - 2, epoch.0 - 1, epoch.0]);
     epoch = seek.epoch;
     rig.offer(epoch);
-    rig.said(epoch, holdline_session::FromWorker::Accept);
+    rig.said(epoch, FromWorker::Accept);
     rig.commit(epoch, 2);
     rig.take();
     rig.lose(epoch);
