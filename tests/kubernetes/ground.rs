@@ -373,8 +373,9 @@ upstreams:
     api_key: {{env: OPENAI_API_KEY}}
 workers:
   default: {{discovery: {{kubernetes: {{service: {SERVICE}, port: grpc, watch: 2s}}}}}}
-# What callers hear is the model alone.
-session: {{hold: {{sound: off}}}}
+# What callers hear is the model alone; and a worker that is slow because the machine is busy is not
+# what these tests are about.
+session: {{progress_timeout: 10s, hold: {{sound: off}}}}
 "#
     )
 }
