@@ -1,8 +1,8 @@
 //! Newtypes for everything that is counted, so that no number can stand where another belongs.
 
-use std::{fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The random name of a session. Made by the shell; never derived from a call's own identity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,9 +65,18 @@ counter! {
     Incarnation(u32)
 }
 
-/// The name of a leg: `caller`, `model`, or what a worker chose. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LegName(Arc<str>);
+/// The name of a leg: `caller`, `model`, or what a worker chose. Cheap to clone; the usual names cost
+/// no memory, because one is made for each command that comes in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct LegName(Name);
+
+/// Each name has one form only: the usual ones are never `Other`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Name {
+    Caller,
+    Model,
+    Other(Arc<str>),
+}
 
 impl LegName {
     /// The inbound leg that every session has.
@@ -78,31 +87,64 @@ impl LegName {
     /// Makes a name.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self(name.into())
+        Self(match name {
+            Self::CALLER => Name::Caller,
+            Self::MODEL => Name::Model,
+            other => Name::Other(other.into()),
+        })
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Caller => Self::CALLER,
+            Name::Model => Self::MODEL,
+            Name::Other(name) => name,
+        }
     }
 
     /// Whether this is the inbound leg.
     #[must_use]
     pub fn is_caller(&self) -> bool {
-        &*self.0 == Self::CALLER
+        self.0 == Name::Caller
+    }
+}
+
+/// By their text.
+impl Ord for LegName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for LegName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for LegName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for LegName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|name| Self::new(&name))
     }
 }
 
 impl fmt::Display for LegName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for LegName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

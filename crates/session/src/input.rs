@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{Attributes, Close, Fault, Incarnation, LegName, LegRef, Payload, Seq, Time};
+
+/// Inputs that travel together. Mostly it is one, which needs no memory of its own.
+pub type Inputs = SmallVec<[Input; 1]>;
 
 /// One numbered input.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ pub use event::{Event, Loss, MoveReason, WorkerId};
 pub use frame::{Attributes, Class, Close, Fault, Frame, Payload};
 pub use ids::{Epoch, Incarnation, LegName, LegRef, Seq, SessionId};
 pub use input::{
-    DropReason, Dropped, EndReason, External, Gap, GapSize, Input, InputKind, Notice, Taken,
+    DropReason, Dropped, EndReason, External, Gap, GapSize, Input, InputKind, Inputs, Notice, Taken,
 };
 pub use limits::Limits;
 pub use output::{

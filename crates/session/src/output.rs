@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attributes, Command, EndReason, Epoch, Fault, Gap, Incarnation, Input, LegName, LegRef,
+    Attributes, Command, EndReason, Epoch, Fault, Gap, Incarnation, Inputs, LegName, LegRef,
     MoveReason, Payload, Seq, Taken, Time, WorkerId,
 };
 
@@ -164,7 +164,7 @@ pub enum ToWorker {
     /// This happened.
     Inputs {
         /// What, in order.
-        inputs: Vec<Input>,
+        inputs: Inputs,
         /// Commits of this attachment applied so far.
         applied: u64,
     },

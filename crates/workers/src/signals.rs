@@ -60,8 +60,13 @@ impl Signals {
         self.bits.load(Ordering::Acquire) & LOST != 0
     }
 
+    /// Wakes who is registered: there is something else to look at.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
     fn set(&self, bit: u8) {
         self.bits.fetch_or(bit, Ordering::AcqRel);
-        self.waker.wake();
+        self.wake();
     }
 }

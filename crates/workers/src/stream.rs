@@ -97,19 +97,26 @@ impl WorkerStream {
     }
 
     /// Queues a message. Never waits: the engine's window bounds what is queued. Where that is
-    /// overrun nonetheless, the next event is `Lost`.
+    /// overrun nonetheless, the next event is `Lost`, and whoever waits for one is woken.
     pub fn send(&mut self, message: ToWorker) {
         if matches!(message, ToWorker::Attach(_)) {
             self.attached = true;
             self.opened.place.attached();
         }
-        for message in self.opened.batches.messages(message) {
-            match self.opened.outgoing.try_send(message) {
-                // Closed: the stream has ended, and that is its next event anyway.
-                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-                Err(mpsc::error::TrySendError::Full(_)) => self.overrun = true,
+        let Opened {
+            place,
+            batches,
+            outgoing,
+            ..
+        } = &self.opened;
+        batches.messages(message, |message| match outgoing.try_send(message) {
+            // Closed: the stream has ended, and that is its next event anyway.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.overrun = true;
+                place.signals().wake();
             }
-        }
+        });
     }
 
     /// The session is under less suspicion than when it was sought: so much is left of it.

@@ -1,8 +1,8 @@
 //! What legs and timers bring in, and how it goes out to the worker.
 
 use crate::{
-    Attributes, Class, Close, EndReason, Fault, Frame, InputKind, LegRef, Notice, Output, Report,
-    Session, Time, ToWorker, legs::Phase, log::Entry,
+    Attributes, Class, Close, EndReason, Fault, Frame, InputKind, Inputs, LegRef, Notice, Output,
+    Report, Session, Time, ToWorker, legs::Phase, log::Entry,
 };
 
 use super::ending::Life;
@@ -242,7 +242,13 @@ impl Session {
         } else {
             self.limits.window_inputs as usize
         };
-        let mut batch = Batch::new(self.limits.message_bytes);
+        let (epoch, applied) = (at.epoch, at.applied);
+        let untold = applied - at.told;
+        let mut say = |inputs| {
+            let message = ToWorker::Inputs { inputs, applied };
+            out.push(Output::ToWorker { epoch, message });
+        };
+        let mut batch = Batch::default();
         for entry in self.log.after(at.delivered) {
             let (bytes, waiting) = (entry.bytes(), at.outstanding_bytes());
             let fits = waiting == 0 || waiting + bytes <= self.limits.window_bytes;
@@ -250,16 +256,13 @@ impl Session {
                 break;
             }
             at.hand_out(now, entry.input.seq, bytes);
-            batch.push(entry);
+            if let Some(full) = batch.push(entry, self.limits.message_bytes) {
+                say(full);
+            }
         }
-        let (epoch, applied) = (at.epoch, at.applied);
-        let untold = applied - at.told;
-        if !batch.is_empty() || untold >= UNTOLD_MAX {
+        if !batch.inputs.is_empty() || untold >= UNTOLD_MAX {
             at.told = applied;
-        }
-        for inputs in batch.into_messages(untold >= UNTOLD_MAX) {
-            let message = ToWorker::Inputs { inputs, applied };
-            out.push(Output::ToWorker { epoch, message });
+            say(batch.inputs);
         }
     }
 
@@ -275,47 +278,25 @@ impl Session {
     }
 }
 
-/// Inputs grouped into messages of bounded size.
+/// Inputs that are to travel in one message.
+#[derive(Default)]
 struct Batch {
-    messages: Vec<Vec<crate::Input>>,
+    inputs: Inputs,
     bytes: u64,
-    bytes_max: u64,
 }
 
 impl Batch {
     /// What an input weighs beside its payload, generously.
     const OVERHEAD: u64 = 128;
 
-    fn new(bytes_max: u64) -> Self {
-        Self {
-            messages: Vec::new(),
-            bytes: 0,
-            bytes_max,
-        }
-    }
-
-    fn push(&mut self, entry: &Entry) {
+    /// Adds an input; where the message would pass `bytes_max` with it, hands out what was gathered,
+    /// and begins anew.
+    fn push(&mut self, entry: &Entry, bytes_max: u64) -> Option<Inputs> {
         let bytes = entry.bytes() + Self::OVERHEAD;
-        match self.messages.last_mut() {
-            Some(message) if self.bytes + bytes <= self.bytes_max => {
-                message.push(entry.input.clone());
-                self.bytes += bytes;
-            }
-            _ => {
-                self.messages.push(vec![entry.input.clone()]);
-                self.bytes = bytes;
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
-    fn into_messages(mut self, even_if_empty: bool) -> Vec<Vec<crate::Input>> {
-        if self.messages.is_empty() && even_if_empty {
-            self.messages.push(Vec::new());
-        }
-        self.messages
+        let fits = self.inputs.is_empty() || self.bytes + bytes <= bytes_max;
+        let full = (!fits).then(|| std::mem::take(self).inputs);
+        self.inputs.push(entry.input.clone());
+        self.bytes += bytes;
+        full
     }
 }

@@ -46,18 +46,22 @@ impl Batches {
         }
     }
 
-    /// The messages for one thing said, in order. At least one.
-    pub(crate) fn messages(&self, said: ToWorker) -> Vec<v1::ServeRequest> {
+    /// Sends the messages for one thing said, in order. At least one.
+    pub(crate) fn messages(&self, said: ToWorker, mut send: impl FnMut(v1::ServeRequest)) {
         match said {
-            ToWorker::Attach(attach) => self.attach(*attach),
-            ToWorker::Inputs { inputs, applied } => self.inputs(inputs, applied),
-            ToWorker::Release { within } => vec![request(Message::Release(v1::Release {
+            ToWorker::Attach(attach) => self.attach(*attach, send),
+            ToWorker::Inputs { inputs, applied } => {
+                self.grouped(inputs.into_iter().map(input), 0, |inputs| {
+                    send(request(Message::Inputs(v1::Inputs { inputs, applied })))
+                })
+            }
+            ToWorker::Release { within } => send(request(Message::Release(v1::Release {
                 within_us: micros(within),
-            }))],
+            }))),
         }
     }
 
-    fn attach(&self, attach: Attach) -> Vec<v1::ServeRequest> {
+    fn attach(&self, attach: Attach, send: impl FnMut(v1::ServeRequest)) {
         let mut first = v1::Attach {
             reason: attach_reason(attach.reason).into(),
             state_schema: attach.schema,
@@ -73,13 +77,14 @@ impl Batches {
             .state
             .into_iter()
             .map(|(key, value)| v1::StateEntry { key, value });
-        let mut groups = self.grouped(entries, first.encoded_len()).into_iter();
-        first.state = groups.next().unwrap_or_default();
-        let mut parts = vec![first];
-        parts.extend(groups.map(|state| v1::Attach {
-            state,
-            ..v1::Attach::default()
-        }));
+        let taken = first.encoded_len();
+        let mut parts = Vec::new();
+        self.grouped(entries, taken, |state| {
+            parts.push(v1::Attach {
+                state,
+                ..std::mem::take(&mut first)
+            });
+        });
         let last = parts.len() - 1;
         for part in &mut parts[..last] {
             part.more_state = true;
@@ -87,39 +92,32 @@ impl Batches {
         parts
             .into_iter()
             .map(|part| request(Message::Attach(part)))
-            .collect()
+            .for_each(send);
     }
 
-    fn inputs(&self, inputs: Vec<Input>, applied: u64) -> Vec<v1::ServeRequest> {
-        self.grouped(inputs.into_iter().map(input), 0)
-            .into_iter()
-            .map(|inputs| request(Message::Inputs(v1::Inputs { inputs, applied })))
-            .collect()
-    }
-
-    /// Groups that fit into a message each, the first beside `taken` bytes of other fields.
+    /// Hands out groups that fit into a message each, the first beside `taken` bytes of other fields.
     /// Always at least one group, if an empty one.
     fn grouped<M: prost::Message>(
         &self,
         items: impl Iterator<Item = M>,
         taken: usize,
-    ) -> Vec<Vec<M>> {
-        let mut groups = vec![Vec::new()];
+        mut hand_out: impl FnMut(Vec<M>),
+    ) {
+        // Mostly there is one item, and this is asked for each frame.
+        let mut group = Vec::with_capacity(items.size_hint().0);
         let mut bytes = taken + MESSAGE_OVERHEAD;
         let mut filled = taken > 0;
         for item in items {
             let size = item.encoded_len() + ELEMENT_OVERHEAD;
             if filled && bytes.saturating_add(size) > self.message_bytes {
-                groups.push(Vec::new());
+                hand_out(std::mem::take(&mut group));
                 bytes = MESSAGE_OVERHEAD;
             }
             bytes += size;
             filled = true;
-            if let Some(group) = groups.last_mut() {
-                group.push(item);
-            }
+            group.push(item);
         }
-        groups
+        hand_out(group);
     }
 }
 

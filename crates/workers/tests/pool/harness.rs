@@ -154,14 +154,15 @@ pub(crate) fn attach() -> ToWorker {
 
 pub(crate) fn frame(seq: u64, payload: &'static str) -> ToWorker {
     ToWorker::Inputs {
-        inputs: vec![Input {
+        inputs: [Input {
             seq: Seq(seq),
             at: Time(seq),
             kind: InputKind::Frame {
                 leg: LegRef::new("caller", 1),
                 payload: Payload::Text(Bytes::from_static(payload.as_bytes())),
             },
-        }],
+        }]
+        .into(),
         applied: 0,
     }
 }

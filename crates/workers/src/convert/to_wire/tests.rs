@@ -1,15 +1,18 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use holdline_session::{Epoch, LegRef, Seq, Time};
+use holdline_session::{Epoch, Inputs, LegRef, Seq, Time};
 
 use super::*;
 
-fn batches(message_bytes: u64) -> Batches {
-    Batches::new(&Limits {
+fn messages(message_bytes: u64, said: ToWorker) -> Vec<v1::ServeRequest> {
+    let batches = Batches::new(&Limits {
         message_bytes,
         ..Limits::default()
-    })
+    });
+    let mut messages = Vec::new();
+    batches.messages(said, |message| messages.push(message));
+    messages
 }
 
 fn frame_input(seq: u64, bytes: usize) -> Input {
@@ -52,7 +55,7 @@ fn attach_parts(messages: Vec<v1::ServeRequest>) -> Vec<v1::Attach> {
 #[test]
 fn small_state_travels_in_one_attach_with_everything_in_it() {
     let said = ToWorker::Attach(Box::new(attach(vec![("k".into(), Bytes::from("v"))])));
-    let mut parts = attach_parts(batches(1 << 20).messages(said));
+    let mut parts = attach_parts(messages(1 << 20, said));
     assert_eq!(parts.len(), 1);
     let part = parts.remove(0);
     assert!(!part.more_state);
@@ -71,7 +74,7 @@ fn large_state_is_split_and_comes_out_whole_and_in_order() {
         .map(|n| (format!("key{n:02}"), Bytes::from(vec![n; 500])))
         .collect();
     let said = ToWorker::Attach(Box::new(attach(state.clone())));
-    let messages = batches(2_000).messages(said);
+    let messages = messages(2_000, said);
     assert!(messages.iter().all(|m| m.encoded_len() <= 2_000));
     let parts = attach_parts(messages);
     assert!(parts.len() > 10);
@@ -94,7 +97,7 @@ fn inputs_are_grouped_and_one_larger_goes_alone() {
         .zip(1..)
         .map(|(bytes, seq)| frame_input(seq, *bytes))
         .collect();
-    let messages = batches(1_000).messages(ToWorker::Inputs { inputs, applied: 7 });
+    let messages = messages(1_000, ToWorker::Inputs { inputs, applied: 7 });
     let groups: Vec<Vec<u64>> = messages
         .into_iter()
         .map(|message| match message.message {
@@ -110,10 +113,13 @@ fn inputs_are_grouped_and_one_larger_goes_alone() {
 
 #[test]
 fn news_of_applied_commits_travel_without_inputs() {
-    let messages = batches(1_000).messages(ToWorker::Inputs {
-        inputs: Vec::new(),
-        applied: 3,
-    });
+    let messages = messages(
+        1_000,
+        ToWorker::Inputs {
+            inputs: Inputs::new(),
+            applied: 3,
+        },
+    );
     assert_eq!(
         messages,
         [request(Message::Inputs(v1::Inputs {
