@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{ByteSize, Existing, LogFormat, LogLevel};
+use crate::{ByteSize, Existing, LogFormat, LogLevel, Threads};
 
 // listeners
 
@@ -49,7 +49,7 @@ pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const STREAM_WINDOW: ByteSize = ByteSize::kib(64);
 /// Many times the window of a stream: else a few attachments that are not read freeze the rest.
-pub(crate) const CONNECTION_WINDOW: ByteSize = ByteSize::mib(16);
+pub(crate) const CONNECTION_WINDOW: ByteSize = ByteSize::mib(64);
 pub(crate) const HANDOFFS_PER_SECOND: u32 = 1_000;
 pub(crate) const EJECT_SESSIONS: u32 = 3;
 pub(crate) const EJECT_WITHIN: Duration = Duration::from_secs(10);
@@ -110,6 +110,7 @@ pub(crate) const HANDSHAKES: u32 = 256;
 /// Half of a listener's connections. Twilio's streams come from few addresses, and a proxy that is not
 /// trusted is one.
 pub(crate) const PER_ADDRESS: u32 = 1_000;
+pub(crate) const THREADS: Threads = Threads::Auto;
 /// Of this host alone: sessions and metrics are nobody else's business unless one says so.
 pub(crate) const ADMIN_ADDRESS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_090);

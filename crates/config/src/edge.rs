@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    Secret, defaults,
+    Secret, Threads, defaults,
     reader::At,
     section::section,
     shape::{Purpose, words},
@@ -55,6 +55,9 @@ section! {
         /// Most callers' sockets of one address at once, of IPv6 one /64; further ones are refused
         /// with 503. Behind a trusted proxy the address that it vouches for counts.
         pub per_address: u32 = defaults::PER_ADDRESS,
+        /// Threads that calls are spread over: a number, or `auto` for one for each core that the
+        /// process may use.
+        pub threads: Threads = defaults::THREADS,
     }
 }
 

@@ -134,15 +134,17 @@ fn keys() {
     );
     refuses(
         &with("limits: {cpu: 3}\n"),
-        &["11:10: limits.cpu: is unknown: known here are `sessions`, `handshakes`, `per_address`"],
+        &[
+            "11:10: limits.cpu: is unknown: known here are `sessions`, `handshakes`, `per_address`, `threads`",
+        ],
     );
     refuses(
         &with("limits: {<<: {sessions: 1}, 1: 2, [a]: b, \"a b\": 1}\n"),
         &[
-            "11:10: limits[\"<<\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`",
-            "11:29: limits.1: is unknown: known here are `sessions`, `handshakes`, `per_address`",
-            "11:35: limits[\"(a list)\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`",
-            "11:43: limits[\"a b\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`",
+            "11:10: limits[\"<<\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`, `threads`",
+            "11:29: limits.1: is unknown: known here are `sessions`, `handshakes`, `per_address`, `threads`",
+            "11:35: limits[\"(a list)\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`, `threads`",
+            "11:43: limits[\"a b\"]: is unknown: known here are `sessions`, `handshakes`, `per_address`, `threads`",
         ],
     );
     refuses(

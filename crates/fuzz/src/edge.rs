@@ -14,7 +14,7 @@ use holdline_telemetry::Metrics;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     time::timeout,
 };
 
@@ -74,7 +74,8 @@ fn start() -> Edge {
     let address = bound.local_addr().expect("a bound socket has an address");
     let on_call = Arc::new(|incoming| drop(tokio::spawn(hear(incoming))));
     let ever = std::future::pending();
-    runtime.spawn(serve(bound, listener, on_call, Arc::new(Open), ever));
+    let home = Arc::new(Handle::current);
+    runtime.spawn(serve(bound, listener, home, on_call, Arc::new(Open), ever));
     Edge { runtime, address }
 }
 

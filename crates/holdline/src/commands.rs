@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use holdline_config::{Config, ConfigErrors};
+use tokio::runtime::Builder;
 
 use crate::Failure;
 
@@ -30,11 +31,18 @@ pub(crate) fn said(errors: &ConfigErrors) -> Failure {
     Failure::Misconfigured(words.trim_end().to_owned())
 }
 
-/// Does a command's work on a runtime of all cores, with IO and time. Some work cannot be called
+/// Does a command's work on a runtime of all cores, with IO and time.
+fn block_on<T, E: Into<Failure>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+    block_on_with(Builder::new_multi_thread(), work)
+}
+
+/// As [`block_on`], on a runtime of this kind. Some work cannot be called
 /// back, such as a name being looked up with no resolver in reach: a process that is done does not
 /// wait for its end, which may take tens of seconds.
-fn block_on<T, E: Into<Failure>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
+fn block_on_with<T, E: Into<Failure>>(
+    mut builder: Builder,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
     let runtime = builder.enable_all().thread_name("holdline").build()?;
     let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(PARTING);

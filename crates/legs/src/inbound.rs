@@ -10,7 +10,8 @@ mod upgrade;
 use std::{
     fmt,
     future::{Future, pending},
-    net::IpAddr,
+    io,
+    net::{self, IpAddr},
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -19,7 +20,8 @@ use std::{
 use holdline_config::Listener;
 use holdline_telemetry::{LegMetrics, Metrics, logging::Pace};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
@@ -33,6 +35,10 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Refusals that the log tells of in a second, for each listener; all are counted. Anybody can
 /// provoke them.
 const TOLD: u32 = 20;
+
+/// The runtime on which the next connection is to live: its handshake, and the call where it comes to
+/// one. Called once for each. Must not block.
+pub type Home = dyn Fn() -> Handle + Send + Sync;
 
 /// What is done with a call: called once for each, from the connection's own task. Must not block.
 pub type OnCall = dyn Fn(IncomingCall) + Send + Sync;
@@ -117,6 +123,7 @@ impl fmt::Debug for ListenerRuntime {
 pub async fn serve(
     listener: TcpListener,
     runtime: Arc<ListenerRuntime>,
+    home: Arc<Home>,
     on_call: Arc<OnCall>,
     gate: Arc<dyn Gate>,
     shutdown: impl Future<Output = ()> + Send,
@@ -137,10 +144,11 @@ pub async fn serve(
             Some(_) = handshakes.join_next() => {}
             (tcp, peer, permit) = accept(&listener, &runtime) => {
                 let (runtime, on_call, gate) = (runtime.clone(), on_call.clone(), gate.clone());
-                handshakes.spawn(async move {
+                let serve = async move {
                     let _permit = permit;
                     connection::serve(tcp, peer, runtime, on_call, gate).await;
-                });
+                };
+                handshakes.spawn_on(serve, &home());
             }
         }
     }
@@ -152,13 +160,13 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     runtime: &ListenerRuntime,
-) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+) -> (net::TcpStream, IpAddr, OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = runtime.arrivals.handshakes.clone().acquire_owned().await else {
             return pending().await; // Closed by its owner: nothing more is accepted.
         };
-        match listener.accept().await {
-            Ok((tcp, peer)) => return (tcp, peer.ip().to_canonical(), permit),
+        match accept_one(listener).await {
+            Ok((tcp, peer)) => return (tcp, peer, permit),
             Err(error) => {
                 drop(permit);
                 let listener = runtime.settings.name.as_str();
@@ -167,4 +175,10 @@ async fn accept(
             }
         }
     }
+}
+
+/// A connection that belongs to no runtime yet. Cancel safe.
+async fn accept_one(listener: &TcpListener) -> io::Result<(net::TcpStream, IpAddr)> {
+    let (tcp, peer) = listener.accept().await?;
+    Ok((tcp.into_std()?, peer.ip().to_canonical()))
 }

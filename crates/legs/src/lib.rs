@@ -29,5 +29,5 @@ pub use dial::Dialer;
 pub use errors::SetupError;
 pub use gate::{Direction, Gate, Permit, Refusal, RefusalReason, Token};
 pub use identify::{IdentifyError, Identity, identify};
-pub use inbound::{Arrivals, IncomingCall, ListenerRuntime, OnCall, RouteRuntime, serve};
+pub use inbound::{Arrivals, Home, IncomingCall, ListenerRuntime, OnCall, RouteRuntime, serve};
 pub use socket::{LegEvent, LegSocket};

@@ -19,6 +19,10 @@ pub enum RunError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The threads for calls cannot be started. A retry helps once the system has more of what it
+    /// says is missing.
+    #[error("the threads for calls (`limits.threads`) cannot be started: {0}")]
+    Threads(#[source] io::Error),
     /// A listener or an upstream cannot be set up as configured. A retry does not help.
     #[error(transparent)]
     Setup(#[from] SetupError),

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `run` | an edge from its start to its exit |
 //! | `call` | one task for each call, around its engine |
+//! | `threads` | where calls run |
 //! | `table` | who is on the line |
 //! | `gate`, `callbook` | what carriers are answered, and what is remembered for that |
 //! | `reload` | a configuration that changes under live calls |
@@ -36,6 +37,7 @@ mod reload;
 mod run;
 mod status;
 mod table;
+mod threads;
 
 pub use drain::ExitReport;
 pub use error::RunError;

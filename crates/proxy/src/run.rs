@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use holdline_config::{Config, WorkerPool};
-use holdline_legs::{Arrivals, Dialer, Gate, ListenerRuntime, OnCall};
+use holdline_legs::{Arrivals, Dialer, Gate, Home, ListenerRuntime, OnCall};
 use holdline_telemetry::Metrics;
 use holdline_workers::{Pool, PoolSetup, PoolTls};
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::{
     ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
     callbook::CallBook, clock::Clock, drain::drained, edge::Edge, limits::session_limits, reload,
-    table::Table,
+    table::Table, threads::Threads,
 };
 
 /// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
@@ -21,7 +21,8 @@ const FRAME_OVERHEAD: u64 = 1024;
 /// Runs an edge until it is asked to drain and its last call is over.
 ///
 /// Needs a tokio runtime with IO and time, and a default crypto provider of rustls where any
-/// listener or upstream uses TLS. Has no global state: a process may run several.
+/// listener or upstream uses TLS. Calls run on threads of their own, `limits.threads` of them. Has
+/// no global state: a process may run several.
 ///
 /// Dropping the future ends the edge at once and cuts its calls.
 ///
@@ -34,8 +35,9 @@ pub async fn run(
     mut lifecycle: Lifecycle,
 ) -> Result<ExitReport, RunError> {
     let metrics = Metrics::new();
-    let tasks = Handle::current().metrics();
-    metrics.watch_tasks(move || tasks.num_alive_tasks());
+    let threads = Threads::start(config.limits.threads.count()).map_err(RunError::Threads)?;
+    let (here, there) = (Handle::current().metrics(), threads.tasks());
+    metrics.watch_tasks(move || here.num_alive_tasks() + there());
     let runtimes = listener_runtimes(&config, &metrics)?;
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
     let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle)?);
@@ -48,6 +50,7 @@ pub async fn run(
         Arc::new(move |incoming| call::answer(&edge, incoming))
     };
     let gate: Arc<dyn Gate> = Arc::<Edge>::clone(&edge);
+    let home: Arc<Home> = Arc::new(threads.choice());
     for ((listener, runtime), settings) in listeners
         .callers
         .into_iter()
@@ -58,8 +61,9 @@ pub async fn run(
         info!(listener = settings.name, address, "listening");
         let done = reached(lifecycle.phase(), Phase::Done);
         let (on_call, gate) = (Arc::clone(&on_call), Arc::clone(&gate));
+        let home = Arc::clone(&home);
         servers.spawn(async move {
-            holdline_legs::serve(listener, runtime, on_call, gate, done).await;
+            holdline_legs::serve(listener, runtime, home, on_call, gate, done).await;
         });
     }
     info!(

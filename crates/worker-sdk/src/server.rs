@@ -30,8 +30,8 @@ use v1::worker_server::{self, WorkerServer};
 
 /// Unread bytes that one call may have under way.
 const STREAM_WINDOW: u32 = 64 << 10;
-/// Unread bytes that all calls of one connection may have under way: 256 stalled calls.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Unread bytes that all calls of one connection may have under way: 1,024 stalled calls.
+const CONNECTION_WINDOW: u32 = 64 << 20;
 /// A connection silent for so long is asked whether it lives, and dropped if it is as long silent.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Streams that may be reset before they are taken up: an edge that lets go of many sessions at once

@@ -1,8 +1,9 @@
 //! All connections to one worker.
 //!
-//! Mostly one. A further one is made when a worker's server, or the rule that unread streams must
-//! not freeze others, allows no more streams on those that are there: a stream queued behind such
-//! a limit would wait for some other call to end.
+//! Mostly one for each thread that has calls there: a stream whose connection is driven by another
+//! thread would wake that thread for every message. A further one is made when a worker's server, or
+//! the rule that unread streams must not freeze others, allows no more streams on those that are
+//! there: a stream queued behind such a limit would wait for some other call to end.
 
 use std::{
     net::SocketAddr,
@@ -11,11 +12,14 @@ use std::{
 
 use holdline_telemetry::WorkerMetrics;
 use http::Uri;
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex as AsyncMutex, mpsc},
+};
 
 use crate::link::{Lease, Link, LinkError, LinkEvent, LinkSettings};
 
-/// Most connections to one worker.
+/// Most connections to one worker from one thread.
 const LINKS_MAX: usize = 64;
 /// News of connections that can stand unread; each has two at most in its life.
 const EVENTS_MAX: usize = 2 * LINKS_MAX;
@@ -85,7 +89,8 @@ impl Connections {
         self.origin.clone()
     }
 
-    /// A stream on the first connection that has one, or on a new connection. Cancel safe.
+    /// A stream on the first connection of this runtime that has one, or on a new connection. Cancel
+    /// safe.
     pub(crate) async fn lease(&self) -> Result<(Link, Lease), LinkError> {
         if let Some(leased) = self.lease_now()? {
             return Ok(leased);
@@ -94,7 +99,8 @@ impl Connections {
         if let Some(leased) = self.lease_now()? {
             return Ok(leased);
         }
-        let open = self.lock().len();
+        let here = Handle::current().id();
+        let open = self.lock().iter().filter(|it| it.home() == here).count();
         if open >= LINKS_MAX {
             return Err(LinkError::Full(open));
         }
@@ -105,15 +111,17 @@ impl Connections {
         Ok((link, lease))
     }
 
-    /// `None`: all are in full use.
+    /// `None`: all of this runtime's are in full use.
     fn lease_now(&self) -> Result<Option<(Link, Lease)>, LinkError> {
         let mut links = self.lock();
         links.retain(|link| !link.state().is_closed());
         if links.iter().all(|link| !link.state().is_usable()) {
             return Err(LinkError::GoingAway);
         }
+        let here = Handle::current().id();
         Ok(links
             .iter()
+            .filter(|link| link.home() == here)
             .find_map(|link| link.lease().map(|lease| (link.clone(), lease))))
     }
 

@@ -25,7 +25,12 @@ use holdline_tls::Stream;
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{
+    net::TcpStream,
+    runtime::{self, Handle},
+    sync::mpsc,
+    time::timeout,
+};
 use tonic::body::Body;
 
 use self::wire::Wire;
@@ -185,10 +190,11 @@ impl Drop for Lease {
 pub(crate) struct Link {
     sender: http2::SendRequest<Body>,
     state: Arc<LinkState>,
+    home: runtime::Id,
 }
 
 impl Link {
-    /// Connects, within the connect timeout. News of the connection go to `events`.
+    /// Connects, within the connect timeout, and drives the connection on this runtime. News of the connection go to `events`.
     pub(crate) async fn connect(
         address: SocketAddr,
         settings: &LinkSettings,
@@ -212,7 +218,11 @@ impl Link {
             return Err(LinkError::GoingAway);
         }
         tokio::spawn(run(connection, Arc::clone(&state)));
-        Ok(Self { sender, state })
+        Ok(Self {
+            sender,
+            state,
+            home: Handle::current().id(),
+        })
     }
 
     /// Takes a stream on this connection, if there is one to be had.
@@ -234,6 +244,11 @@ impl Link {
 
     pub(crate) fn state(&self) -> &LinkState {
         &self.state
+    }
+
+    /// The runtime that drives it.
+    pub(crate) fn home(&self) -> runtime::Id {
+        self.home
     }
 }
 

@@ -7,7 +7,10 @@ use std::io;
 use holdline_config::{Config, LogFormat};
 use holdline_proxy::{Control, Lifecycle, Listeners, RunError};
 use holdline_telemetry::logging::{self, Format, LogGuard};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+};
 use tracing::{info, warn};
 
 use self::watch::Watched;
@@ -19,7 +22,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let content = std::fs::read(&args.config).ok();
     let config = super::load(&args.config)?;
     let _log = start_logs(&config)?;
-    super::block_on(async {
+    // Calls have threads of their own: this one is left to all else.
+    super::block_on_with(Builder::new_current_thread(), async {
         let watched = Watched::new(&args.config, content)?;
         serve(config, Some(watched)).await
     })

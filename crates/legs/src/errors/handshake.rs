@@ -112,6 +112,9 @@ impl Refused {
 /// A connection that ended before it had an answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
+    /// The system cannot watch one more socket.
+    #[error("the socket cannot be served: {0}")]
+    Socket(io::Error),
     /// TLS failed.
     #[error("TLS handshake failed: {0}")]
     Tls(io::Error),
@@ -130,6 +133,7 @@ impl HandshakeError {
     /// The word used in logs and metric labels.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
+            Self::Socket(_) => "socket",
             Self::Tls(_) => "tls",
             Self::Http(_) => "http",
             Self::Gone => "gone",

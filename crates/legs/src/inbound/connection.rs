@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::IpAddr,
+    net::{self, IpAddr},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -60,9 +60,10 @@ impl Drop for Connection {
     }
 }
 
-/// Does TLS and HTTP within `handshake_timeout`, and hands the call over if it comes to one.
+/// Does TLS and HTTP within `handshake_timeout`, and hands the call over if it comes to one. The
+/// socket joins the runtime that this is polled on.
 pub(super) async fn serve(
-    tcp: TcpStream,
+    tcp: net::TcpStream,
     peer: IpAddr,
     runtime: Arc<ListenerRuntime>,
     on_call: Arc<OnCall>,
@@ -131,12 +132,13 @@ pub(super) async fn serve(
 type Shaken = Option<(Admitted, IpAddr, WebSocketStream<Stream>)>;
 
 async fn handshake(
-    tcp: TcpStream,
+    tcp: net::TcpStream,
     peer: IpAddr,
     runtime: &ListenerRuntime,
     room: bool,
     gate: &dyn Gate,
 ) -> Result<Shaken, HandshakeError> {
+    let tcp = TcpStream::from_std(tcp).map_err(HandshakeError::Socket)?;
     // Frames are small and late ones are worthless: never wait to fill a segment.
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");

@@ -18,6 +18,7 @@ use holdline_telemetry::Metrics;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
@@ -115,9 +116,16 @@ impl Edge {
         let (call, calls) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let on_call = Arc::new(move |incoming| drop(call.send(incoming)));
-        let serving = tokio::spawn(serve(bound, runtime, on_call, gate.clone(), async {
-            let _ = stopped.await;
-        }));
+        let serving = tokio::spawn(serve(
+            bound,
+            runtime,
+            Arc::new(Handle::current),
+            on_call,
+            gate.clone(),
+            async {
+                let _ = stopped.await;
+            },
+        ));
         Self {
             address,
             metrics,

@@ -116,7 +116,8 @@ fn trusts(route: &RouteRuntime, live: &Entry, account_sid: Option<&str>) -> bool
         && live.account_sid.as_deref() == account_sid
 }
 
-/// Hands a stream to its call, or refuses it where that has ended meanwhile.
+/// Hands a stream to its call, or refuses it where that has ended meanwhile. The call may live on
+/// another thread than the one on which the stream came in: then each frame wakes both.
 pub(super) async fn hand_over(
     edge: &Edge,
     live: Entry,

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use holdline_session::{FromWorker, Loss, Seq};
 use holdline_wire::v1::{self, serve_request, serve_response::Message};
 use holdline_workers::StreamEvent;
+use tokio::runtime::Builder;
 
 use crate::{
     fake::{Fake, version},
-    harness::{Edge, frame, next, settings, soon},
+    harness::{Edge, frame, next, request, settings, soon},
 };
 
 #[tokio::test]
@@ -42,6 +43,25 @@ async fn as_many_streams_share_a_connection_as_its_window_can_bear() {
         attachments.push(edge.attach(&mut fake, session).await);
     }
     assert_eq!(edge.metrics.workers.connections.get(), 2);
+}
+
+#[tokio::test]
+async fn each_thread_has_a_connection_of_its_own() {
+    let mut fake = Fake::start(version("v1"));
+    let edge = Edge::with(&[&fake]).await;
+    let _here = edge.attach(&mut fake, 1).await;
+    let elsewhere = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut streams = Vec::new();
+    for session in 2..=3 {
+        let seek = edge.pool.seek(request(session));
+        streams.push(elsewhere.spawn(seek).await.unwrap().unwrap());
+    }
+    assert_eq!(edge.metrics.workers.connections.get(), 2);
+    elsewhere.shutdown_background();
 }
 
 #[tokio::test]

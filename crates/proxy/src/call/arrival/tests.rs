@@ -50,6 +50,7 @@ async fn incoming() -> (IncomingCall, impl Sized) {
     let serving = tokio::spawn(serve(
         bound,
         Arc::new(listener),
+        Arc::new(tokio::runtime::Handle::current),
         on_call,
         Arc::new(Open),
         ever,
