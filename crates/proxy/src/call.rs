@@ -9,6 +9,7 @@
 //! | `call/arrival.rs` | whether it begins one, and how one joins it later |
 //! | `call/legs.rs` | sockets |
 //! | `call/streams.rs` | attachments to workers |
+//! | `call/turn.rs` | which of these to ask |
 //! | `call/alarm.rs` | the one timer |
 //! | `call/depth.rs` | its share of the gauges |
 //! | `call/story.rs` | what is logged and counted |
@@ -35,6 +36,7 @@ mod depth;
 mod legs;
 mod story;
 mod streams;
+mod turn;
 
 pub(crate) use answer::answer;
 pub(crate) use arrival::Joining;
@@ -44,6 +46,7 @@ use alarm::Alarm;
 use depth::Depth;
 use legs::Legs;
 use streams::Streams;
+use turn::Bell;
 
 /// Events that are handled before other calls get their turn on this thread.
 const BATCH: usize = 64;
@@ -58,6 +61,7 @@ struct Call {
     depth: Depth,
     /// Told to workers with every offer.
     attributes: Attributes,
+    bell: Bell,
     legs: Legs,
     streams: Streams,
     orders: mpsc::Receiver<Order>,
@@ -84,9 +88,13 @@ impl Call {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.bell.listen(cx);
         let mut handled = 0;
         while handled < BATCH {
-            let events = self.round(cx);
+            let mut events = self.round();
+            if events == 0 {
+                events = self.round_of_orders(cx) + self.round_of_time(cx);
+            }
             if self.finished {
                 return Poll::Ready(());
             }
@@ -97,30 +105,29 @@ impl Call {
             }
             handled += events;
         }
+        // Never quiet: orders have their turn nonetheless, and the engine looks at the clock anyway.
+        self.round_of_orders(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Asks every source once, the caller first, and handles what each has. Zero means that all of
-    /// them will wake this task.
-    fn round(&mut self, cx: &mut Context<'_>) -> usize {
-        let handled = self.round_of_legs(cx)
-            + self.round_of_streams(cx)
-            + self.round_of_orders(cx)
-            + self.round_of_time(cx);
+    /// Asks every source whose turn it is once, the caller first, and handles what each has. Zero means
+    /// that all of them will wake this task.
+    fn round(&mut self) -> usize {
+        let handled = self.round_of_legs() + self.round_of_streams();
         self.legs.sweep();
         self.streams.sweep();
         handled
     }
 
-    fn round_of_legs(&mut self, cx: &mut Context<'_>) -> usize {
+    fn round_of_legs(&mut self) -> usize {
         let mut handled = 0;
         for index in 0..self.legs.len() {
             let read = match self.legs.name(index) {
                 Some(name) => self.session.reads(name),
                 None => break,
             };
-            if let Poll::Ready(event) = self.legs.poll(index, cx, read) {
+            if let Poll::Ready(event) = self.legs.poll(index, read) {
                 self.take(event);
                 handled += 1;
             }
@@ -128,14 +135,14 @@ impl Call {
         handled
     }
 
-    fn round_of_streams(&mut self, cx: &mut Context<'_>) -> usize {
+    fn round_of_streams(&mut self) -> usize {
         let mut handled = 0;
         for index in 0..self.streams.len() {
             let read = match self.streams.epoch(index) {
                 Some(epoch) => self.session.hears(epoch),
                 None => break,
             };
-            if let Poll::Ready(event) = self.streams.poll(index, cx, read) {
+            if let Poll::Ready(event) = self.streams.poll(index, read) {
                 self.take(event);
                 handled += 1;
             }
@@ -261,10 +268,11 @@ impl Call {
 
     /// Waits for legs that are writing their last. The engine needs to hear nothing more.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.bell.listen(cx);
         for _ in 0..BATCH {
             let mut handled = 0;
             for index in 0..self.legs.len() {
-                handled += usize::from(self.legs.poll(index, cx, true).is_ready());
+                handled += usize::from(self.legs.poll(index, true).is_ready());
             }
             self.legs.sweep();
             if self.legs.len() == 0 {

@@ -1,7 +1,9 @@
 //! The one timer of a call.
 //!
 //! tokio's timers may fire late, and they round; the engine's deadlines are told by the edge's
-//! clock. So the sleep only makes sure that somebody looks at the clock.
+//! clock. So the sleep only makes sure that somebody looks at the clock. It is moved only when that
+//! would be too late: deadlines move away with each frame, and to follow them would cost more than to
+//! look at the clock in vain a few times a second.
 
 use std::{
     future::Future,
@@ -18,6 +20,7 @@ use crate::clock::Clock;
 pub(super) struct Alarm {
     clock: Clock,
     sleep: Pin<Box<Sleep>>,
+    /// When somebody looks next, if that is not over.
     set_for: Option<Time>,
 }
 
@@ -40,12 +43,12 @@ impl Alarm {
                 self.set_for = None;
                 return Poll::Ready(());
             }
-            if self.set_for != Some(due) {
+            if self.set_for.is_none_or(|at| at > due) {
                 self.sleep.as_mut().reset(self.clock.instant(due));
                 self.set_for = Some(due);
             }
             std::task::ready!(self.sleep.as_mut().poll(cx));
-            // Rounded down, or too far ahead to be slept through at once.
+            // Rounded down, too far ahead to be slept through at once, or set for an earlier time.
             self.set_for = None;
         }
     }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::{
-    Alarm, Call, Depth, Legs, Story, Streams,
+    Alarm, Bell, Call, Depth, Legs, Story, Streams,
     arrival::{Arrival, hand_over, refuse, settle},
     story::Caller,
 };
@@ -72,11 +72,11 @@ async fn run(
     } = incoming;
     // A call that comes back has its legs.
     let back = token.as_ref().is_some_and(|token| edge.comes_back(token));
-    let mut legs = if back {
-        Legs::new(edge.dialer.clone(), edge.metrics.legs.clone())
-    } else {
-        dial_route(&edge, &route)
-    };
+    let bell = Bell::default();
+    let mut legs = Legs::new(edge.dialer.clone(), edge.metrics.legs.clone(), bell.clone());
+    if !back {
+        dial_route(&mut legs, &route);
+    }
     let identity = match introduce(&mut socket, &mut legs, &route).await {
         Ok(identity) => identity,
         Err(IdentifyError { why, close }) => {
@@ -92,7 +92,7 @@ async fn run(
     let caller = Caller::new(id, &identity.attributes, peer, path);
     match settle(&edge, &route, token.as_ref(), &identity.attributes, &place) {
         // It was live a moment ago.
-        Arrival::New if back => legs = dial_route(&edge, &route),
+        Arrival::New if back => dial_route(&mut legs, &route),
         Arrival::New => {}
         Arrival::Joins(live) => return hand_over(&edge, live, socket, identity, peer).await,
         Arrival::Refused(why) => {
@@ -104,13 +104,14 @@ async fn run(
         error!(session = %id, pool, "call dropped: its route names a pool that is not there");
         return;
     };
-    let streams = Streams::new(pool.clone());
+    let streams = Streams::new(pool.clone(), bell.clone());
     let now = edge.clock.now();
     let mut out = Vec::new();
     let mut call = Call {
         session: Session::new(setup(&edge, id, &route, &identity, &socket), now, &mut out),
         depth: Depth::new(edge.metrics.sessions.clone()),
         attributes: identity.attributes,
+        bell,
         legs,
         streams,
         orders,
@@ -167,12 +168,10 @@ impl Call {
 }
 
 /// Starts to dial what every call of this route needs.
-fn dial_route(edge: &Edge, route: &RouteRuntime) -> Legs {
-    let mut legs = Legs::new(edge.dialer.clone(), edge.metrics.legs.clone());
+fn dial_route(legs: &mut Legs, route: &RouteRuntime) {
     for leg in &route.settings().legs {
         legs.dial(LegRef::new(&leg.name, 1), &leg.upstream, &Attributes::new());
     }
-    legs
 }
 
 /// Waits to be told who calls, and lets dials go on meanwhile.

@@ -18,6 +18,8 @@ use holdline_session::{Attributes, Close, Event, Fault, LegName, LegRef, Payload
 use holdline_telemetry::{Direction, LegKind, LegMetrics};
 use tokio::time::Instant;
 
+use super::turn::{Bell, Turn};
+
 type Dialled = Result<(LegSocket, Attributes), Close>;
 type Dial = MaybeDone<Pin<Box<dyn Future<Output = Dialled> + Send>>>;
 
@@ -26,6 +28,7 @@ type Dial = MaybeDone<Pin<Box<dyn Future<Output = Dialled> + Send>>>;
 pub(super) struct Legs {
     dialer: Dialer,
     metrics: LegMetrics,
+    bell: Bell,
     slots: Vec<Slot>,
 }
 
@@ -37,6 +40,7 @@ struct Slot {
     /// Workers' frames handed to it that its socket has not taken.
     unwritten: u64,
     sound: Sound,
+    turn: Turn,
     state: State,
 }
 
@@ -77,10 +81,12 @@ struct Closing {
 }
 
 impl Legs {
-    pub(super) fn new(dialer: Dialer, metrics: LegMetrics) -> Self {
+    /// `bell` is rung when one of them has something to tell.
+    pub(super) fn new(dialer: Dialer, metrics: LegMetrics, bell: Bell) -> Self {
         Self {
             dialer,
             metrics,
+            bell,
             slots: Vec::new(),
         }
     }
@@ -125,6 +131,7 @@ impl Legs {
         }
         slot.unwritten += 1;
         slot.sound.handed += 1;
+        slot.turn.call();
     }
 
     /// Queues a piece of hold sound, in the caller's dialect.
@@ -137,6 +144,7 @@ impl Legs {
         {
             slot.sound.push(payload.len() as u64);
             socket.queue(payload);
+            slot.turn.call();
         }
     }
 
@@ -153,6 +161,7 @@ impl Legs {
             State::Connecting(connecting) => connecting.finish(code, reason, within),
             State::Cancelled | State::Gone => {}
         }
+        slot.turn.call();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -164,38 +173,18 @@ impl Legs {
     }
 
     /// What the leg at `index` has to tell; writes what is queued on the way. Reads only if `read`.
-    pub(super) fn poll(&mut self, index: usize, cx: &mut Context<'_>, read: bool) -> Poll<Event> {
+    pub(super) fn poll(&mut self, index: usize, read: bool) -> Poll<Event> {
         let Some(slot) = self.slots.get_mut(index) else {
             return Poll::Pending;
         };
-        if let State::Connecting(connecting) = &mut slot.state {
-            let (next, event) = ready!(connecting.poll(cx, &slot.leg));
-            slot.state = next;
-            if let Some(event) = event {
-                slot.note(&self.metrics, &event);
-                return Poll::Ready(event);
-            }
-        }
-        let event = match &mut slot.state {
-            State::Open(socket) => match ready!(socket.poll_event(cx, read)) {
-                LegEvent::Frame(frame) => Event::Frame {
-                    leg: slot.leg.clone(),
-                    frame,
-                },
-                LegEvent::Written { frames, bytes } => {
-                    let (sound, sound_bytes) = slot.sound.written(frames);
-                    Event::LegWritten {
-                        leg: slot.leg.clone(),
-                        frames: frames - sound,
-                        bytes: bytes.saturating_sub(sound_bytes),
-                        sound,
-                    }
-                }
-                LegEvent::Closed(close) => closed(&slot.leg, close),
-            },
-            State::Cancelled => closed(&slot.leg, never_opened()),
-            State::Connecting(_) | State::Gone => return Poll::Pending,
-        };
+        let Slot {
+            leg,
+            sound,
+            turn,
+            state,
+            ..
+        } = slot;
+        let event = ready!(turn.take(read, |cx| state.poll(leg, sound, cx, read)));
         slot.note(&self.metrics, &event);
         Poll::Ready(event)
     }
@@ -221,12 +210,51 @@ impl Legs {
             leg,
             unwritten: 0,
             sound: Sound::default(),
+            turn: Turn::new(&self.bell),
             state,
         });
     }
 
     fn slot_mut(&mut self, leg: &LegRef) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|slot| slot.leg == *leg)
+    }
+}
+
+impl State {
+    fn poll(
+        &mut self,
+        leg: &LegRef,
+        sound: &mut Sound,
+        cx: &mut Context<'_>,
+        read: bool,
+    ) -> Poll<Event> {
+        if let Self::Connecting(connecting) = self {
+            let (next, event) = ready!(connecting.poll(cx, leg));
+            *self = next;
+            if let Some(event) = event {
+                return Poll::Ready(event);
+            }
+        }
+        Poll::Ready(match self {
+            Self::Open(socket) => match ready!(socket.poll_event(cx, read)) {
+                LegEvent::Frame(frame) => Event::Frame {
+                    leg: leg.clone(),
+                    frame,
+                },
+                LegEvent::Written { frames, bytes } => {
+                    let (sound, sound_bytes) = sound.written(frames);
+                    Event::LegWritten {
+                        leg: leg.clone(),
+                        frames: frames - sound,
+                        bytes: bytes.saturating_sub(sound_bytes),
+                        sound,
+                    }
+                }
+                LegEvent::Closed(close) => closed(leg, close),
+            },
+            Self::Cancelled => closed(leg, never_opened()),
+            Self::Connecting(_) | Self::Gone => return Poll::Pending,
+        })
     }
 }
 

@@ -7,11 +7,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use holdline_session::{Epoch, Event, HangupCause, Suspicion, ToWorker};
 use holdline_workers::{Pool, SeekError, SeekRequest, StreamEvent, WorkerStream};
+
+use super::turn::{Bell, Turn};
 
 type Search = Pin<Box<dyn Future<Output = Result<WorkerStream, SeekError>> + Send>>;
 
@@ -19,12 +21,14 @@ type Search = Pin<Box<dyn Future<Output = Result<WorkerStream, SeekError>> + Sen
 #[derive(Debug)]
 pub(super) struct Streams {
     pool: Pool,
+    bell: Bell,
     live: Vec<Attachment>,
 }
 
 #[derive(Debug)]
 struct Attachment {
     epoch: Epoch,
+    turn: Turn,
     stream: Stream,
 }
 
@@ -39,9 +43,11 @@ enum Stream {
 }
 
 impl Streams {
-    pub(super) fn new(pool: Pool) -> Self {
+    /// `bell` is rung when one of them has something to tell.
+    pub(super) fn new(pool: Pool, bell: Bell) -> Self {
         Self {
             pool,
+            bell,
             live: Vec::new(),
         }
     }
@@ -52,23 +58,26 @@ impl Streams {
         let search = Box::pin(self.pool.seek(request));
         self.live.push(Attachment {
             epoch,
+            turn: Turn::new(&self.bell),
             stream: Stream::Seeking(search),
         });
     }
 
     /// Says something on a stream; nothing where it is over, which the engine learns anyway.
     pub(super) fn send(&mut self, epoch: Epoch, message: ToWorker) {
-        if let Some(Stream::Open(stream)) = self.stream_mut(epoch) {
+        if let Some(attachment) = self.attachment_mut(epoch)
+            && let Stream::Open(stream) = &mut attachment.stream
+        {
             stream.send(message);
         }
     }
 
     /// Ends a stream or takes a search back.
     pub(super) fn hang_up(&mut self, epoch: Epoch, cause: &HangupCause) {
-        let Some(stream) = self.stream_mut(epoch) else {
+        let Some(attachment) = self.attachment_mut(epoch) else {
             return;
         };
-        if let Stream::Open(open) = std::mem::replace(stream, Stream::Over) {
+        if let Stream::Open(open) = std::mem::replace(&mut attachment.stream, Stream::Over) {
             open.hang_up(cause);
         }
     }
@@ -103,25 +112,16 @@ impl Streams {
     }
 
     /// What the stream at `index` has to tell. Takes messages from it only if `read`.
-    pub(super) fn poll(&mut self, index: usize, cx: &mut Context<'_>, read: bool) -> Poll<Event> {
-        let Some(Attachment { epoch, stream }) = self.live.get_mut(index) else {
+    pub(super) fn poll(&mut self, index: usize, read: bool) -> Poll<Event> {
+        let Some(attachment) = self.live.get_mut(index) else {
             return Poll::Pending;
         };
-        let epoch = *epoch;
-        match stream {
-            Stream::Seeking(search) => {
-                let found = std::task::ready!(search.as_mut().poll(cx));
-                Poll::Ready(stream.found(epoch, found))
-            }
-            Stream::Open(open) => {
-                let event = std::task::ready!(open.poll_event(cx, read));
-                if matches!(event, StreamEvent::Lost(_)) {
-                    *stream = Stream::Over;
-                }
-                Poll::Ready(translate(epoch, event))
-            }
-            Stream::Over => Poll::Pending,
-        }
+        let Attachment {
+            epoch,
+            turn,
+            stream,
+        } = attachment;
+        turn.take(read, |cx| stream.poll(*epoch, cx, read))
     }
 
     /// Forgets streams that are over. Moves the others' indices.
@@ -130,13 +130,29 @@ impl Streams {
             .retain(|attachment| !matches!(attachment.stream, Stream::Over));
     }
 
-    fn stream_mut(&mut self, epoch: Epoch) -> Option<&mut Stream> {
-        let attachment = self.live.iter_mut().find(|it| it.epoch == epoch)?;
-        Some(&mut attachment.stream)
+    fn attachment_mut(&mut self, epoch: Epoch) -> Option<&mut Attachment> {
+        self.live.iter_mut().find(|it| it.epoch == epoch)
     }
 }
 
 impl Stream {
+    fn poll(&mut self, epoch: Epoch, cx: &mut Context<'_>, read: bool) -> Poll<Event> {
+        match self {
+            Self::Seeking(search) => {
+                let found = ready!(search.as_mut().poll(cx));
+                Poll::Ready(self.found(epoch, found))
+            }
+            Self::Open(open) => {
+                let event = ready!(open.poll_event(cx, read));
+                if matches!(event, StreamEvent::Lost(_)) {
+                    *self = Self::Over;
+                }
+                Poll::Ready(translate(epoch, event))
+            }
+            Self::Over => Poll::Pending,
+        }
+    }
+
     fn found(&mut self, epoch: Epoch, found: Result<WorkerStream, SeekError>) -> Event {
         match found {
             Ok(open) => {
