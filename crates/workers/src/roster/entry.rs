@@ -227,9 +227,12 @@ impl Entry {
         now: Instant,
     ) -> Candidate<'a> {
         let state = self.state(now);
+        let ejected = matches!(state, WorkerState::Ejected { .. });
+        let fit = ejected || state == WorkerState::Ready;
         Candidate {
             worker,
-            unfit: (state != WorkerState::Ready).then_some(state.as_str()),
+            unfit: (!fit).then_some(state.as_str()),
+            ejected,
             version: &self.about.version,
             rank: versions.rank(&self.about.version),
             rollout: self.pod.as_ref().and_then(|pod| pod.rollout.as_ref()),

@@ -48,6 +48,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) reads: &'a [u32],
     /// Schema that it writes; 0: not known.
     pub(crate) writes: u32,
+    /// It is set aside: the very last resort, and none for a move that is only planned.
+    pub(crate) ejected: bool,
     /// Its version is set aside: the last resort.
     pub(crate) aside: bool,
     pub(crate) capacity: Option<u32>,
@@ -56,7 +58,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) others: Suspicion,
 }
 
-/// The best place: one of a version that is not set aside, that has not failed the session, that the
+/// The best place: one that is not set aside, nor its version, that has not failed the session, that the
 /// rules say, of the Deployment that it leaves, of the newest rollout of its Deployment or the newest
 /// version, then the least load in relation to capacity, then one that depends on the session alone.
 ///
@@ -108,6 +110,7 @@ pub(crate) fn is_better(chosen: &Candidate<'_>, current: &Candidate<'_>, wish: &
 /// Where a candidate stands for a session but for age and load; greater is better.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
+    admitted: bool,
     sound: bool,
     returns: bool,
     trust: Trust,
@@ -124,6 +127,7 @@ impl Rank {
         let stays = rules.existing == Existing::Pinned;
         let deployment = candidate.rollout.map(|rollout| &rollout.deployment);
         Self {
+            admitted: !candidate.ejected,
             sound: !candidate.aside,
             returns: !one_way,
             trust: trust(candidate, wish),
@@ -212,6 +216,10 @@ fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Option<
     }
     if wish.tried.contains(&candidate.worker) {
         return Some("could not be reached".to_owned());
+    }
+    // Without a worker a session is worse off than with a doubtful one; where it is, it is not.
+    if candidate.ejected && wish.planned {
+        return Some("set aside".to_owned());
     }
     if wish.planned && wish.avoid == Some(candidate.worker) {
         return Some("the one to leave".to_owned());

@@ -264,6 +264,9 @@ fn several_sessions_that_fail_set_a_worker_aside_one_that_fails_often_does_not()
     let state = |world: &World| world.roster.state(worker, world.now).unwrap();
     assert!(matches!(state(&world), WorkerState::Ejected { .. }));
     assert_eq!(world.seek(4, &seek()).unwrap().worker, other);
+    // Without any other it is better than none.
+    world.roster.lost(other, "reset".to_owned(), world.now);
+    assert_eq!(world.seek(5, &seek()).unwrap().worker, worker);
     world.later(EJECT.r#for);
     world.roster.readmitted(worker, world.now);
     assert_eq!(state(&world), WorkerState::Ready);

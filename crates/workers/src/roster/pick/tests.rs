@@ -16,6 +16,7 @@ fn worker(id: u64) -> Candidate<'static> {
         rollout: None,
         reads: SCHEMAS,
         writes: 1,
+        ejected: false,
         aside: false,
         capacity: None,
         sessions: 0,
@@ -44,6 +45,27 @@ fn picked(candidates: &[Candidate<'_>], wish: &Wish<'_>) -> u64 {
 
 fn refused(candidates: &[Candidate<'_>], wish: &Wish<'_>) -> String {
     pick(candidates.iter().copied(), wish).unwrap_err()
+}
+
+#[test]
+fn one_that_is_set_aside_is_better_than_none_but_not_than_a_place_to_leave() {
+    let ejected = Candidate {
+        ejected: true,
+        ..worker(1)
+    };
+    let version_aside = Candidate {
+        aside: true,
+        sessions: 50,
+        ..worker(2)
+    };
+    assert_eq!(picked(&[ejected, version_aside], &wish()), 2);
+    assert_eq!(picked(&[ejected], &wish()), 1);
+    let planned = Wish {
+        planned: true,
+        avoid: Some(WorkerId(9)),
+        ..wish()
+    };
+    assert_eq!(refused(&[ejected], &planned), "1 worker: 1 set aside");
 }
 
 #[test]
