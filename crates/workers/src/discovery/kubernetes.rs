@@ -5,9 +5,9 @@
 //! read it and done without where it may not: a worker must never wait for it.
 
 mod follow;
+mod outage;
 mod pods;
 mod slices;
-mod trouble;
 
 use std::sync::Arc;
 

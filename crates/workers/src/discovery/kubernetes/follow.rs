@@ -17,18 +17,17 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use holdline_config::KubernetesDiscovery;
+use holdline_kube::{Access, Trouble, Verb, answered};
 use holdline_telemetry::WorkerMetrics;
 use k8s_openapi::{api::core::v1::Service, serde::de::DeserializeOwned};
 use kube::{
-    Client, Config,
+    Client,
     api::{Api, ListParams, WatchEvent, WatchParams},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::trouble::{Outage, Trouble, Verb};
+use super::outage::Outage;
 
-/// Longest wait for a connection, and for each answer to begin.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A watch is silent if nothing came, not even its end, for so long after it should have ended.
 const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 /// Lists, and watches, begin no faster than this, however soon the server ends them.
@@ -201,10 +200,10 @@ struct Asker<K> {
     resource: Resource<K>,
     service: Arc<KubernetesDiscovery>,
     /// Made anew after any trouble: tokens, certificates and addresses are then read anew.
-    access: Option<Access<K>>,
+    access: Option<Reach<K>>,
 }
 
-struct Access<K> {
+struct Reach<K> {
     api: Api<K>,
     namespace: String,
     selector: String,
@@ -250,20 +249,15 @@ impl<K: Followed> Asker<K> {
         Ok(events.boxed())
     }
 
-    async fn connect(&self) -> Result<Access<K>, Trouble> {
-        let mut config = Config::infer().await.map_err(Trouble::config)?;
-        config.connect_timeout = Some(ANSWER_WITHIN);
-        // Retries are ours.
-        config.default_retry = false;
-        let namespace = self.service.namespace.clone();
-        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| self.trouble(error, Verb::List))?;
+    async fn connect(&self) -> Result<Reach<K>, Trouble> {
+        let Access { client, namespace } = Access::new().await?;
+        let namespace = self.service.namespace.clone().unwrap_or(namespace);
         let name = &self.service.service;
         let selector = match self.resource.select {
             Select::NamedAfterService => format!("kubernetes.io/service-name={name}"),
             Select::SelectedByService => selector_of(client.clone(), &namespace, name).await?,
         };
-        Ok(Access {
+        Ok(Reach {
             api: (self.resource.api)(client, &namespace),
             namespace,
             selector,
@@ -320,11 +314,6 @@ async fn selector_of(client: Client, namespace: &str, name: &str) -> Result<Stri
         return Err(Trouble::NoSelector(name.to_owned()));
     }
     Ok(labels.join(","))
-}
-
-async fn answered<T>(asking: impl Future<Output = T>) -> Result<T, Trouble> {
-    let answer = timeout(ANSWER_WITHIN, asking).await;
-    answer.map_err(|_| Trouble::Silent(ANSWER_WITHIN))
 }
 
 /// Waits until the pace allows one more.
