@@ -205,11 +205,37 @@ async fn a_config_map_that_is_swapped_is_read_again() {
     symlink("..data/holdline.yaml", &file).unwrap();
     let mut edge = EdgeProcess::of(&file).await;
     ready(&mut edge).await;
+    let mut before = Caller::connect(edge.callers).await;
+    let old = version(&mut before).await;
+    let new = if old == "v1" { "v2" } else { "v1" };
 
-    publish("..2", "rollout: {weights: {v2: 1}},");
+    publish("..2", &format!("rollout: {{weights: {{{new}: 1}}}},"));
     edge.logged("configuration taken up").await;
     let mut caller = Caller::connect(edge.callers).await;
-    assert_eq!(version(&mut caller).await, "v2");
+    assert_eq!(version(&mut caller).await, new);
+    before.say("still").await;
+    assert_eq!(before.hear().await, format!("2 {old} still"));
+
+    publish(
+        "..3",
+        &format!("existing: eager, rollout: {{weights: {{{new}: 1}}}},"),
+    );
+    moved(&mut before, new, 3).await;
+}
+
+#[tokio::test]
+async fn the_log_level_changes_under_a_call() {
+    let mut ground = Ground::start().await;
+    let mut caller = ground.call().await;
+    version(&mut caller).await;
+    let text = format!("{}log: {{level: debug}}\n", ground.plain);
+    std::fs::write(ground.folder.path().join("holdline.yaml"), text).unwrap();
+    let told = ground.edge.logged("configuration taken up").await;
+    assert_eq!(told["applied"], "log.level");
+    let _second = ground.call().await;
+    let told = ground.edge.logged("attached").await;
+    assert_eq!(told["level"], "DEBUG");
+    assert!(!version(&mut caller).await.is_empty());
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         (Some("text"), _) | (None, LogFormat::Text) => Format::Text,
         _ => Format::Json,
     };
-    let _log = logging::init(format, &config.log.level, io::stderr())?;
+    let (_log, _) = logging::init(format, &config.log.level, io::stderr())?;
     let settings = Settings {
         address: options.listen,
         grace: options.grace,

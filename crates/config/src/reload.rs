@@ -19,13 +19,14 @@ pub struct Changes {
 
 impl Config {
     /// This configuration with all of `next` that can change under live calls: `drain`,
-    /// `limits.sessions` and, of each pool that both have, `rollout`, `existing`, `eject` and
+    /// `limits.sessions`, `log.level` and, of each pool that both have, `rollout`, `existing`, `eject` and
     /// `handoffs_per_second`.
     #[must_use]
     pub fn taking_up(&self, next: &Self) -> Self {
         let mut taken = self.clone();
         taken.drain = next.drain;
         taken.limits.sessions = next.limits.sessions;
+        taken.log.level = next.log.level;
         for (name, pool) in &mut taken.workers {
             let Some(next) = next.workers.get(name) else {
                 continue;
@@ -94,7 +95,7 @@ workers:
             config("", ""),
             config(
                 "existing: eager, rollout: {weights: {v1: 9, v2: 1}, disabled: [v3]}",
-                "drain: {deadline: 2h}",
+                "drain: {deadline: 2h}\nlog: {level: debug}",
             ),
         );
         let applied = [
@@ -103,6 +104,7 @@ workers:
             "workers.default.rollout.weights.v2",
             "workers.default.rollout.disabled",
             "drain.deadline",
+            "log.level",
         ];
         let changes = old.changes(&new);
         assert_eq!(changes.applied, applied);
@@ -115,7 +117,7 @@ workers:
         let other = "workers:\n  other: {discovery: {static: {addresses: [\"127.0.0.1:1\"]}}}";
         let (old, mut new) = (
             config("", ""),
-            config("connect_timeout: 9s", "log: {level: debug}"),
+            config("connect_timeout: 9s", "log: {format: text}"),
         );
         let parsed = Config::parse(
             &TEXT
@@ -130,7 +132,7 @@ workers:
         let restart = [
             "workers.default.connect_timeout",
             "workers.other",
-            "log.level",
+            "log.format",
         ];
         assert_eq!(changes.restart, restart);
         assert_eq!(old.taking_up(&new), old);

@@ -79,7 +79,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let ports = free_ports(3)?;
     let text = edge_config(&args, &pool_tls, &ports)?;
     let config = Config::parse(&text, "holdline dev").map_err(|errors| commands::said(&errors))?;
-    let _log = commands::run::start_logs(&config)?;
+    let (_log, _) = commands::run::start_logs(&config)?;
     let mut worker = DevWorker::start(bridge, args.tls.clone(), [ports[0], ports[1]])?;
     sleep(OVERLAP).await;
     if worker.process.has_ended()?.is_some() {

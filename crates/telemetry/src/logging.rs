@@ -8,7 +8,7 @@ mod lines;
 mod pace;
 
 use std::{
-    env,
+    env, fmt,
     io::{self, Write},
     sync::{Arc, OnceLock},
 };
@@ -20,6 +20,7 @@ use tracing_subscriber::{
         MakeWriter, SubscriberBuilder,
         time::{FormatTime, SystemTime},
     },
+    reload,
     util::SubscriberInitExt as _,
 };
 
@@ -66,6 +67,34 @@ pub enum LoggingError {
     Thread(#[from] io::Error),
 }
 
+/// The level of this process's log, to be changed while it runs.
+pub struct Level {
+    /// `None`: `RUST_LOG` says what is logged.
+    set: Option<Box<SetFilter>>,
+}
+
+type SetFilter = dyn Fn(EnvFilter) + Send + Sync;
+
+impl Level {
+    /// From now on this level (such as `info`) and above is logged, unless `RUST_LOG` was set when the
+    /// process started: then nothing changes.
+    ///
+    /// # Errors
+    /// If the level cannot be read; the one before stays.
+    pub fn set(&self, level: &str) -> Result<(), LoggingError> {
+        if let Some(set) = &self.set {
+            set(read(&filter_of(level))?);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Level").finish_non_exhaustive()
+    }
+}
+
 /// Sets up logs for this process: to `writer` (usually `std::io::stderr`), in `format`, at `level`
 /// (such as `info`) and above. The environment variable `RUST_LOG` overrides `level`.
 ///
@@ -75,21 +104,24 @@ pub enum LoggingError {
 ///
 /// # Errors
 /// If the filter cannot be read, logs are set up already, or the system has no thread.
-pub fn init<W>(format: Format, level: &str, writer: W) -> Result<LogGuard, LoggingError>
+pub fn init<W>(format: Format, level: &str, writer: W) -> Result<(LogGuard, Level), LoggingError>
 where
     W: Write + Send + 'static,
 {
     let overriding = env::var(FILTER_VARIABLE).ok();
     let overriding = overriding.filter(|filter| !filter.trim().is_empty());
-    let filter = overriding.unwrap_or_else(|| format!("{level},{OTHERS}"));
+    let fixed = overriding.is_some();
+    let filter = overriding.unwrap_or_else(|| filter_of(level));
     let (lines, guard) = lines::lines(writer)?;
     let queue = lines.queue();
-    subscriber(format, &filter, lines)?
+    let (subscriber, set) = subscriber_at(format, &filter, lines, SystemTime)?;
+    subscriber
         .try_init()
         .map_err(|_| LoggingError::AlreadySet)?;
     // Nobody else was here before: only one subscriber can be the process's.
     let _ = OURS.set(queue);
-    Ok(guard)
+    let set = (!fixed).then_some(set);
+    Ok((guard, Level { set }))
 }
 
 /// Lines of this process's log that were not written, since [`init`].
@@ -110,44 +142,61 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    subscriber_at(format, filter, writer, SystemTime)
+    subscriber_at(format, filter, writer, SystemTime).map(|(subscriber, _)| subscriber)
 }
+
+type Built = (Box<dyn Subscriber + Send + Sync>, Box<SetFilter>);
 
 fn subscriber_at<W>(
     format: Format,
     filter: &str,
     writer: W,
     time: impl FormatTime + Send + Sync + 'static,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+) -> Result<Built, LoggingError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let refused = |error: tracing_subscriber::filter::ParseError| LoggingError::Filter {
-        filter: filter.to_owned(),
-        why: error.to_string(),
-    };
-    let filter = EnvFilter::builder().parse(filter).map_err(refused)?;
     let builder = SubscriberBuilder::default()
-        .with_env_filter(filter)
+        .with_env_filter(read(filter)?)
         .with_timer(time)
         // A line that cannot be written is told with `eprintln!`, which panics where standard error
         // is what cannot be written to: a full disk would end the task of whichever call logs.
         .log_internal_errors(false)
         .with_writer(writer);
     Ok(match format {
-        Format::Json => Box::new(
-            builder
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .finish(),
-        ),
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false);
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (Box::new(builder.finish()), setter(handle))
+        }
         Format::Text => {
             use std::io::IsTerminal as _;
             let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-            Box::new(builder.with_ansi(colours).finish())
+            let builder = builder.with_ansi(colours).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (Box::new(builder.finish()), setter(handle))
         }
     })
+}
+
+fn setter<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Box<SetFilter> {
+    Box::new(move |filter| {
+        // It fails where the subscriber is gone: then nothing is logged that could be filtered.
+        let _ = handle.reload(filter);
+    })
+}
+
+fn filter_of(level: &str) -> String {
+    format!("{level},{OTHERS}")
+}
+
+fn read(filter: &str) -> Result<EnvFilter, LoggingError> {
+    let refused = |error: tracing_subscriber::filter::ParseError| LoggingError::Filter {
+        filter: filter.to_owned(),
+        why: error.to_string(),
+    };
+    EnvFilter::builder().parse(filter).map_err(refused)
 }
 
 #[cfg(test)]
@@ -182,7 +231,7 @@ mod tests {
     struct Fixed;
 
     impl FormatTime for Fixed {
-        fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
             writer.write_str("2026-09-21T14:13:20.000042Z")
         }
     }
@@ -190,7 +239,7 @@ mod tests {
     fn logged(format: Format, filter: &str, log: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber_at(format, filter, move || writer.clone(), Fixed).unwrap();
+        let (subscriber, _) = subscriber_at(format, filter, move || writer.clone(), Fixed).unwrap();
         tracing::subscriber::with_default(subscriber, log);
         lines.text()
     }
@@ -233,6 +282,28 @@ mod tests {
             text.contains("told") && !text.contains("not told"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_level_changes_while_the_process_runs() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let built = subscriber_at(Format::Json, "info", move || writer.clone(), Fixed);
+        let (subscriber, set) = built.unwrap();
+        let level = Level { set: Some(set) };
+        tracing::subscriber::with_default(subscriber, || {
+            let step = |number| tracing::debug!(number, "step");
+            step(1);
+            level.set("debug").unwrap();
+            step(2);
+            assert!(level.set("holdline=loud").is_err());
+            step(3);
+            level.set("warn").unwrap();
+            step(4);
+        });
+        let text = lines.text();
+        let numbers = (1..=4).filter(|number| text.contains(&format!(r#""number":{number}"#)));
+        assert_eq!(numbers.collect::<Vec<_>>(), [2, 3], "{text}");
     }
 
     #[test]

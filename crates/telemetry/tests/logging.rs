@@ -40,7 +40,7 @@ impl Write for Disk {
 #[test]
 fn lines_that_are_lost_are_counted_and_told_when_the_log_goes_on() {
     let (sender, written) = mpsc::channel();
-    let guard = logging::init(Format::Json, "info", Disk(sender)).unwrap();
+    let (guard, _) = logging::init(Format::Json, "info", Disk(sender)).unwrap();
     let line = || written.recv().unwrap();
 
     tracing::info!("before");

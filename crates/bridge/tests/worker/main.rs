@@ -83,7 +83,7 @@ async fn audio_passes_both_ways_and_a_frame_costs_little_state() {
 async fn what_people_say_is_in_no_log() {
     let lines = Lines::default();
     let writer = lines.clone();
-    let log = holdline_telemetry::logging::init(
+    let (log, _) = holdline_telemetry::logging::init(
         holdline_telemetry::logging::Format::Json,
         "trace,h2=off,tonic=off,hyper=off,tower=off,hyper_util=off",
         writer,

@@ -6,7 +6,7 @@ use std::io;
 
 use holdline_config::{Config, LogFormat};
 use holdline_proxy::{Control, Lifecycle, Listeners, RunError};
-use holdline_telemetry::logging::{self, Format, LogGuard};
+use holdline_telemetry::logging::{self, Format, Level, LogGuard};
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -21,16 +21,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // Before it is parsed: what changes from now on is seen.
     let content = std::fs::read(&args.config).ok();
     let config = super::load(&args.config)?;
-    let _log = start_logs(&config)?;
+    let (_log, level) = start_logs(&config)?;
     // Calls have threads of their own: this one is left to all else.
     super::block_on_with(Builder::new_current_thread(), async {
-        let watched = Watched::new(&args.config, content)?;
+        let watched = Watched::new(&args.config, content, level)?;
         serve(config, Some(watched)).await
     })
 }
 
 /// Sets the process up as the configuration says. The guard is kept until its end.
-pub(crate) fn start_logs(config: &Config) -> Result<LogGuard, Failure> {
+pub(crate) fn start_logs(config: &Config) -> Result<(LogGuard, Level), Failure> {
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
@@ -65,10 +65,8 @@ pub(crate) async fn serve(config: Config, watched: Option<Watched>) -> Result<()
 
 fn failure(error: RunError) -> Failure {
     match error {
-        RunError::Setup(_) | RunError::Discovery { .. } | RunError::WorkerTls { .. } => {
-            Failure::misconfigured(&error)
-        }
-        _ => Failure::failed(&error),
+        RunError::Bind { .. } => Failure::failed(&error),
+        _ => Failure::misconfigured(&error),
     }
 }
 

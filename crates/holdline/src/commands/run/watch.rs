@@ -12,10 +12,12 @@ use std::{
 
 use holdline_config::Config;
 use holdline_proxy::{Control, Reload};
+use holdline_telemetry::logging::Level;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
+use tracing::warn;
 
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,18 +29,21 @@ pub(crate) struct Watched {
     /// Its content when it was last read; `None`: it could not be.
     seen: Option<Vec<u8>>,
     hangup: Signal,
+    level: Level,
 }
 
 impl Watched {
-    /// From now on SIGHUP does not end the process. `seen`: the content that is in force.
+    /// From now on SIGHUP does not end the process. `seen`: the content that is in force. `level`: of
+    /// the process's log, which belongs to nobody else.
     ///
     /// # Errors
     /// The signal cannot be listened for.
-    pub(super) fn new(path: &Path, seen: Option<Vec<u8>>) -> io::Result<Self> {
+    pub(super) fn new(path: &Path, seen: Option<Vec<u8>>, level: Level) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
             seen,
             hangup: signal(SignalKind::hangup())?,
+            level,
         })
     }
 
@@ -57,7 +62,13 @@ impl Watched {
                 continue;
             }
             self.seen = content;
-            control.reload(self.read().await).await;
+            let reload = self.read().await;
+            if let Reload::Read(config) = &reload
+                && let Err(error) = self.level.set(config.log.level.as_str())
+            {
+                warn!(%error, "log level stays");
+            }
+            control.reload(reload).await;
         }
     }
 
