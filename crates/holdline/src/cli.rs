@@ -1,6 +1,6 @@
 //! What the command line says.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -25,10 +25,11 @@ Begin:
   holdline bridge --config bridge.yaml        a voice worker: Twilio callers talk to OpenAI
   holdline check --config holdline.yaml       is the edge's file right, and what is in force
   holdline run --config holdline.yaml         the edge
+  holdline probe http://127.0.0.1:9090/readyz does it take calls
 
 Exit status:
   0  done; for `run`: drained, after SIGTERM
-  1  it failed, for example an address is in use
+  1  it failed, for example an address is in use or a probe had no success
   2  the command line or a configuration file is wrong";
 
 /// What to do.
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Checks a configuration and prints what is in force, defaults included.
     Check(CheckArgs),
+    /// Asks a URL, and fails unless the answer is a success: for probes and hooks without a shell.
+    #[command(after_long_help = PROBE_HELP)]
+    Probe(ProbeArgs),
     /// Prints the JSON Schema of the configuration, for editors.
     Schema,
     /// Prints a completion script for a shell.
@@ -100,6 +104,28 @@ Everything that is wrong is told at once, each with its line and its path, and t
 Otherwise standard output is the whole configuration as YAML, every default filled in and secrets
 masked. Files and environment variables that the configuration names are read too, so run it where
 the edge will run.";
+
+/// Arguments of `probe`.
+#[derive(Args, Debug)]
+pub(crate) struct ProbeArgs {
+    /// What to ask by GET, over http or https.
+    pub(crate) url: String,
+    /// How long each answer may take.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+    /// How long to ask again, once a second, while the answer is no success.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Duration,
+}
+
+const PROBE_HELP: &str = "\
+For example:
+  holdline probe http://127.0.0.1:9090/readyz
+  holdline probe --wait 1m http://line-holdline-admin:9090/readyz
+
+Exit status 0: the answer's status was 2xx. 1: it was not, or there was none; standard error says
+which, with the first line of the answer. Redirections are not followed. With https the system's
+authorities are trusted.";
 
 /// Arguments of `completions`.
 #[derive(Args, Debug)]

@@ -24,7 +24,7 @@ impl Failure {
 }
 
 /// The error and its causes, save those whose words are in the error before.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -37,6 +37,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => commands::demo::demo(args),
         Command::Dev(args) => commands::dev::dev(args),
         Command::Check(args) => commands::check::check(&args),
+        Command::Probe(args) => commands::probe::probe(&args),
         Command::Schema => commands::schema::schema(),
         Command::Completions(args) => commands::completions::completions(&args),
         Command::Bridge(options) => commands::bridge::bridge(*options),
