@@ -56,6 +56,21 @@ async fn a_file_that_is_not_there_and_a_wrong_command_line_are_misuse() {
 }
 
 #[tokio::test]
+async fn an_edge_that_does_not_know_its_pod_does_not_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("holdline.yaml");
+    let cost = "kubernetes: {pod_deletion_cost: {}}\nadmin: {address: \"127.0.0.1:0\"}\n";
+    std::fs::write(&file, format!("{GOOD}{cost}")).unwrap();
+    let file = file.to_str().unwrap();
+    // A test hook has no reason to know it.
+    let (code, _, err) = output(&["check", "--config", file]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let (code, _, err) = output(&["run", "--config", file]).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("needs HOLDLINE_POD_NAME"), "{err}");
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_a_failure() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use holdline_kubesim::{GoneAs, Kind, Recording, Verb};
 
+mod cost;
 mod ground;
 mod rolling;
+mod upsets;
 
 use ground::{Ground, Shape};
 
@@ -91,6 +93,7 @@ async fn what_is_denied_is_named_and_taken_up_when_it_is_allowed() {
     let mut ground = Ground::with_workers(Shape {
         denied: vec![(Verb::List, Kind::Pod), (Verb::Get, Kind::Service)],
         token: Some("first-token"),
+        ..Shape::default()
     })
     .await;
     let calls = ground.dial(CALLS).await;

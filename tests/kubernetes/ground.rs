@@ -18,8 +18,8 @@ use crate::{
     support::soon,
 };
 
-const NAMESPACE: &str = "voice";
-const SERVICE: &str = "workers";
+pub(crate) const NAMESPACE: &str = "voice";
+pub(crate) const SERVICE: &str = "workers";
 /// Longest call of these tests.
 const LONGEST: Duration = Duration::from_secs(280);
 /// The edge tells its state only to those who ask.
@@ -35,6 +35,10 @@ pub(crate) struct Shape {
     pub(crate) denied: Vec<(Verb, Kind)>,
     /// The edge's token.
     pub(crate) token: Option<&'static str>,
+    /// The edge's own pod, where it knows that it has one.
+    pub(crate) pod: Option<&'static str>,
+    /// Further configuration of the edge.
+    pub(crate) more: &'static str,
 }
 
 /// Everything ends when it is dropped.
@@ -79,12 +83,19 @@ impl Ground {
         };
         let model = OpenAiSim::bind(([127, 0, 0, 1], 0).into(), options).await;
         let model = model.unwrap();
-        let variables = [
+        let mut variables = vec![
             ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
             ("OPENAI_API_KEY", API_KEY),
             ("KUBECONFIG", kubeconfig.to_str().unwrap()),
         ];
-        let edge = Edge::start(&config(&model), &variables).await;
+        if let Some(pod) = shape.pod {
+            let metadata = json!({"name": pod, "namespace": NAMESPACE, "uid": pod});
+            cluster.apply(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata}));
+            variables.push(("HOLDLINE_POD_NAME", pod));
+            variables.push(("HOLDLINE_POD_NAMESPACE", NAMESPACE));
+        }
+        let config = format!("{}\n{}\n", config(&model), shape.more);
+        let edge = Edge::start(&config, &variables).await;
         let callers = edge.address("twilio").await;
         std::fs::write(
             bridge_file(&folder),
@@ -126,6 +137,31 @@ impl Ground {
             self.workload.ready(name);
         }
         names
+    }
+
+    /// Starts a pod of another Deployment, and says that it is ready when it is.
+    pub(crate) async fn add_to(&mut self, other: &mut Workload, version: &str) -> String {
+        let name = self.launch(version).await;
+        other.add(&name, self.pods[&name].place.address);
+        other.ready(&name);
+        name
+    }
+
+    /// Starts a pod of an earlier rollout, as its ReplicaSet does for one that went too soon.
+    pub(crate) async fn restore(&mut self, version: &str) -> String {
+        let name = self.launch(version).await;
+        let address = self.pods[&name].place.address;
+        self.workload.add_of(version, &name, address);
+        self.workload.ready(&name);
+        name
+    }
+
+    /// Ends a pod in the usual order: `terminating`, SIGTERM, gone. It must end well.
+    pub(crate) async fn retire(&mut self, pod: &str) {
+        self.workload.terminating(pod);
+        self.terminate(pod);
+        self.ended(pod.to_owned()).await;
+        self.workload.remove(pod);
     }
 
     /// Starts a worker process that no API server knows of.
@@ -277,6 +313,13 @@ impl Ground {
             }
         };
         soon(what, looking).await;
+    }
+
+    /// How many calls are with workers of a version.
+    pub(crate) async fn calls_of(&self, version: &str) -> u64 {
+        let workers = self.workers().await;
+        let of_version = workers.iter().filter(|row| row["version"] == version);
+        of_version.filter_map(|row| row["sessions"].as_u64()).sum()
     }
 
     /// Waits until so many workers are ready.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Admin, ByteSize, ConfigError, ConfigErrors, Drain, Limits, Listener, Log, SessionSettings,
-    Upstream, WorkerPool, defaults,
+    Admin, ByteSize, ConfigError, ConfigErrors, Drain, Kubernetes, Limits, Listener, Log,
+    SessionSettings, Upstream, WorkerPool, defaults,
     reader::{At, Reader},
     section::section,
     shape::Shape,
@@ -31,6 +31,8 @@ section! {
         pub limits: Limits = Limits::default(),
         /// The operator's HTTP port.
         pub admin: Admin = Admin::default(),
+        /// What the edge does because it runs in a pod of Kubernetes.
+        pub kubernetes: Kubernetes = Kubernetes::default(),
         /// What is logged, and how.
         pub log: Log = Log::default(),
     }

@@ -103,7 +103,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(3_600);
 pub(crate) const NOTICE: Duration = Duration::from_secs(60);
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-// limits, admin, log
+// limits, admin, kubernetes, log
 
 pub(crate) const SESSIONS: u32 = 10_000;
 pub(crate) const HANDSHAKES: u32 = 256;
@@ -114,6 +114,8 @@ pub(crate) const THREADS: Threads = Threads::Auto;
 /// Of this host alone: sessions and metrics are nobody else's business unless one says so.
 pub(crate) const ADMIN_ADDRESS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_090);
+/// A scale-down picks among edges by their order of magnitude; a minute is exact enough.
+pub(crate) const DELETION_COST_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Json;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_CONTENT: bool = false;

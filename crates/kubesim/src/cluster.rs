@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) lists: Vec<Kind>,
     /// Requests turned down so far.
     pub(crate) refused: usize,
+    /// Patches accepted so far.
+    pub(crate) patches: usize,
 }
 
 impl Shared {
@@ -245,6 +247,35 @@ impl Cluster {
     /// Waits until so many requests were turned down in all. Cancel safe.
     pub async fn until_refused(&self, count: usize) {
         self.until(|world| world.refused >= count).await;
+    }
+
+    /// How many patches were accepted.
+    #[must_use]
+    pub fn patches(&self) -> usize {
+        self.0.shared.world().patches
+    }
+
+    /// Waits until an object is as wanted, and shows it. Cancel safe.
+    pub async fn until_object(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let find = |world: &World| {
+            let mut all = world.store.all(kind, namespace);
+            let found = all.find(|object| text(object, "/metadata/name") == name);
+            found.filter(|object| wanted(object)).cloned()
+        };
+        let mut changes = self.0.shared.changes();
+        loop {
+            if let Some(object) = find(&self.0.shared.world()) {
+                return object;
+            }
+            // The sender lives as long as this handle.
+            let _ = changes.changed().await;
+        }
     }
 
     async fn until(&self, wanted: impl Fn(&World) -> bool) {

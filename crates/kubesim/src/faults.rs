@@ -13,6 +13,8 @@ pub enum Verb {
     List,
     /// What becomes of them.
     Watch,
+    /// To change a part of one.
+    Patch,
 }
 
 impl fmt::Display for Verb {
@@ -21,6 +23,7 @@ impl fmt::Display for Verb {
             Self::Get => "get",
             Self::List => "list",
             Self::Watch => "watch",
+            Self::Patch => "patch",
         })
     }
 }

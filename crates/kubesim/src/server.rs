@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
+use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     Method, Request, Response,
     body::Incoming,
-    header::{ACCEPT, AUTHORIZATION},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
     server::conn::http1,
     service::service_fn,
 };
@@ -21,12 +22,14 @@ use crate::{
 
 /// Longest watch where the client names no time.
 const WATCH_MAX: Duration = Duration::from_secs(300);
+/// Largest patch.
+const PATCH_MAX: usize = 64 << 10;
 
 /// Serves until the client goes.
 pub(crate) async fn serve(tcp: TcpStream, shared: Arc<Shared>) {
     let answering = service_fn(|request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, request).await) }
     });
     // A client that goes in mid-answer is no news.
     let _ = http1::Builder::new()
@@ -71,11 +74,14 @@ impl Asked {
         })
     }
 
-    fn verb(&self) -> Verb {
+    /// `None`: of no use to an edge.
+    fn verb(&self, method: &Method) -> Option<Verb> {
         match (&self.name, self.parameter("watch")) {
-            (Some(_), _) => Verb::Get,
-            (None, "true" | "1") => Verb::Watch,
-            (None, _) => Verb::List,
+            (Some(_), _) if method == Method::PATCH => Some(Verb::Patch),
+            _ if method != Method::GET => None,
+            (Some(_), _) => Some(Verb::Get),
+            (None, "true" | "1") => Some(Verb::Watch),
+            (None, _) => Some(Verb::List),
         }
     }
 
@@ -91,24 +97,25 @@ impl Asked {
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Answer> {
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Answer> {
     let delay = shared.world().faults.delay;
     tokio::time::sleep(delay).await;
-    let asked = Asked::read(request).filter(|_| request.method() == Method::GET);
-    let Some(asked) = asked else {
+    let asked = Asked::read(&request);
+    let asked = asked.and_then(|asked| Some((asked.verb(request.method())?, asked)));
+    let Some((verb, asked)) = asked else {
         return answers::status(
             404,
             "NotFound",
             "the server could not find the requested resource",
         );
     };
-    let verb = asked.verb();
-    if let Some(refusal) = refusal(shared, request, &asked, verb) {
+    if let Some(refusal) = refusal(shared, &request, &asked, verb) {
         shared.change(|world| world.refused += 1);
         return refusal;
     }
     match (verb, &asked.name) {
         (Verb::Watch, _) => watching::watch(shared, asked),
+        (Verb::Patch, Some(name)) => patch(shared, &asked, name, request).await,
         (_, Some(name)) => answers::one(&shared.world().store, &asked, name),
         (_, None) => {
             let answer = answers::all(&shared.world().store, &asked);
@@ -116,6 +123,32 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<A
             answer
         }
     }
+}
+
+/// Changes a part of an object, as RFC 7386 has it.
+async fn patch(
+    shared: &Shared,
+    asked: &Asked,
+    name: &str,
+    request: Request<Incoming>,
+) -> Response<Answer> {
+    let merge = "application/merge-patch+json";
+    let sent_as = request.headers().get(CONTENT_TYPE);
+    if sent_as.is_none_or(|sent_as| sent_as != merge) {
+        return answers::status(415, "UnsupportedMediaType", merge);
+    }
+    let body = Limited::new(request.into_body(), PATCH_MAX).collect().await;
+    let body = body.ok().map(http_body_util::Collected::to_bytes);
+    let Some(patch) = body.and_then(|body| serde_json::from_slice(&body).ok()) else {
+        return answers::status(400, "BadRequest", "the patch cannot be read");
+    };
+    shared.change(|world| {
+        world.patches += 1;
+        world
+            .store
+            .patch(asked.kind, &asked.namespace, name, &patch);
+    });
+    answers::one(&shared.world().store, asked, name)
 }
 
 fn refusal<T>(

@@ -134,6 +134,16 @@ impl Store {
         self.remember(kind, news);
     }
 
+    /// Changes a part of an object; without effect where there is none.
+    pub(crate) fn patch(&mut self, kind: Kind, namespace: &str, name: &str, patch: &Value) {
+        let is_it = |object: &&Value| text(object, "/metadata/name") == name;
+        let object = self.all(kind, namespace).find(is_it).cloned();
+        if let Some(mut object) = object {
+            merge(&mut object, patch);
+            self.apply(kind, object);
+        }
+    }
+
     pub(crate) fn delete(&mut self, kind: Kind, namespace: &str, name: &str) {
         let key = Key {
             kind,
@@ -184,6 +194,24 @@ impl Store {
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     let found = object.pointer(pointer).and_then(Value::as_str);
     found.unwrap_or_default()
+}
+
+/// What is null in the patch goes, maps are merged, and all else takes the place of what was there.
+fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        object.clone_from(patch);
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            object.as_object_mut().and_then(|map| map.remove(key));
+        } else {
+            merge(&mut object[key], value);
+        }
+    }
 }
 
 fn key(kind: Kind, object: &Value) -> Key {

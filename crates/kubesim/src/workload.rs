@@ -8,17 +8,21 @@ use crate::{Cluster, Kind};
 
 /// When everything was made; nobody here lives by the calendar.
 const CREATED: &str = "2026-11-20T08:00:00Z";
-const DEPLOYMENT_UID: &str = "0d2c8a51-7c0e-4b0e-9a53-1f6d1c2b3a40";
 
 /// Pods of one Deployment, selected by one Service. The slices are grouped as the controller does
-/// it: endpoints whose ports differ stand in different slices.
+/// it: endpoints whose ports differ stand in different slices. A Service may select several
+/// Deployments; each is a workload of its own, with ports of its own.
 #[derive(Debug)]
 pub struct Workload {
     cluster: Cluster,
     namespace: String,
     service: String,
+    deployment: String,
     revision: u64,
+    /// Of the current rollout.
     version: String,
+    /// ReplicaSets, by the version of their pods.
+    sets: BTreeMap<String, String>,
     pods: BTreeMap<String, PodState>,
 }
 
@@ -31,15 +35,23 @@ struct PodState {
 }
 
 impl Workload {
-    /// A Service without pods.
+    /// A Service without pods, and a Deployment of the same name.
     #[must_use]
     pub fn new(cluster: &Cluster, namespace: &str, service: &str) -> Self {
+        Self::named(cluster, namespace, service, service)
+    }
+
+    /// The same with a Deployment of another name.
+    #[must_use]
+    pub fn named(cluster: &Cluster, namespace: &str, service: &str, deployment: &str) -> Self {
         let workload = Self {
             cluster: cluster.clone(),
             namespace: namespace.to_owned(),
             service: service.to_owned(),
+            deployment: deployment.to_owned(),
             revision: 0,
             version: String::new(),
+            sets: BTreeMap::new(),
             pods: BTreeMap::new(),
         };
         let mut object = workload.object(Kind::Service, service, "service");
@@ -52,22 +64,34 @@ impl Workload {
         workload
     }
 
-    /// A rollout begins: a ReplicaSet with the next revision. Pods that are added from now on are
-    /// of it.
+    /// A rollout begins: the next revision, of a new ReplicaSet, or of the one that this version has
+    /// from before. Pods that are added from now on are of it.
     pub fn roll(&mut self, version: &str) {
         self.revision += 1;
         version.clone_into(&mut self.version);
-        let name = self.set();
+        let name = format!("{}-{}", self.deployment, self.revision);
+        let name = self.sets.entry(version.to_owned()).or_insert(name).clone();
         let mut object = self.object(Kind::ReplicaSet, &name, &name);
         let metadata = &mut object["metadata"];
         metadata["annotations"] =
             json!({"deployment.kubernetes.io/revision": self.revision.to_string()});
-        metadata["ownerReferences"] = owner("Deployment", &self.service, DEPLOYMENT_UID);
+        metadata["ownerReferences"] = owner(
+            "Deployment",
+            &self.deployment,
+            &format!("uid-{}", self.deployment),
+        );
         self.cluster.apply(object);
     }
 
-    /// A pod is there and has its address, and is not ready yet.
+    /// A pod of the current rollout is there and has its address, and is not ready yet.
     pub fn add(&mut self, name: &str, address: SocketAddr) {
+        let version = self.version.clone();
+        self.add_of(&version, name, address);
+    }
+
+    /// The same of an earlier rollout, whose ReplicaSet replaces a pod that went too soon. Of a version
+    /// that was never rolled out, the pod belongs to nobody.
+    pub fn add_of(&mut self, version: &str, name: &str, address: SocketAddr) {
         let pod = PodState {
             address,
             uid: format!("uid-{name}"),
@@ -75,9 +99,10 @@ impl Workload {
             terminating: false,
         };
         let mut object = self.object(Kind::Pod, name, &pod.uid);
-        let set = self.set();
-        object["metadata"]["ownerReferences"] = owner("ReplicaSet", &set, &set);
-        object["metadata"]["labels"]["app.kubernetes.io/version"] = json!(self.version);
+        if let Some(set) = self.sets.get(version) {
+            object["metadata"]["ownerReferences"] = owner("ReplicaSet", set, set);
+        }
+        object["metadata"]["labels"]["app.kubernetes.io/version"] = json!(version);
         self.cluster.apply(object);
         self.pods.insert(name.to_owned(), pod);
         self.publish(address.port());
@@ -99,10 +124,6 @@ impl Workload {
             self.publish(pod.address.port());
             self.cluster.delete(Kind::Pod, &self.namespace, name);
         }
-    }
-
-    fn set(&self) -> String {
-        format!("{}-{}", self.service, self.revision)
     }
 
     fn change(&mut self, name: &str, what: impl FnOnce(&mut PodState)) {

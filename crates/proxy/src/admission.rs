@@ -47,6 +47,12 @@ impl Admission {
         *self.active.borrow()
     }
 
+    /// The same, to be followed.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn follow(&self) -> watch::Receiver<usize> {
+        self.active.subscribe()
+    }
+
     /// Waits until there is none. Cancel safe.
     pub(crate) async fn idle(&self) {
         let mut active = self.active.subscribe();

@@ -34,6 +34,18 @@ pub enum RunError {
         /// Why.
         source: NotBuiltIn,
     },
+    /// `kubernetes` asks for what this build has not. A retry does not help.
+    #[error(
+        "kubernetes.pod_deletion_cost is not in this build: use one with the feature `kubernetes`, \
+         which is on unless `--no-default-features` switches it off"
+    )]
+    NoKubernetes,
+    /// The edge does not know which pod it is. A retry does not help.
+    #[error(
+        "kubernetes.pod_deletion_cost needs {0} in the environment: take it from the downward API, \
+         `valueFrom: {{fieldRef: {{fieldPath: metadata.name}}}}` or `metadata.namespace`"
+    )]
+    NoPod(&'static str),
     /// The certificates of a pool's `tls` cannot be used. A retry does not help.
     #[error("workers of pool `{pool}`: {source}")]
     WorkerTls {

@@ -15,6 +15,7 @@
 //! | `gate`, `callbook` | what carriers are answered, and what is remembered for that |
 //! | `reload` | a configuration that changes under live calls |
 //! | `lifecycle`, `drain`, `admission` | how an edge comes to its end, and who is let in until then |
+//! | `deletion_cost` | what this edge's pod is worth to Kubernetes |
 //! | `admin` | the operator's HTTP port |
 //!
 //! What is deliberately absent: knowledge of WebSockets, of gRPC, of any vendor's messages.
@@ -24,6 +25,7 @@ mod admission;
 mod call;
 mod callbook;
 mod clock;
+mod deletion_cost;
 mod drain;
 mod edge;
 mod error;

@@ -11,8 +11,8 @@ use tracing::{info, warn};
 
 use crate::{
     ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
-    callbook::CallBook, clock::Clock, drain::drained, edge::Edge, limits::session_limits, reload,
-    table::Table, threads::Threads,
+    callbook::CallBook, clock::Clock, deletion_cost, drain::drained, edge::Edge,
+    limits::session_limits, reload, table::Table, threads::Threads,
 };
 
 /// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
@@ -42,6 +42,7 @@ pub async fn run(
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
     let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle)?);
     warn_of_open_doors(&config);
+    let deletion_cost = deletion_cost::keeping(&config, &edge)?;
 
     let _cut_upon_drop = CutCalls(edge.table.clone());
     let mut servers = JoinSet::new();
@@ -84,6 +85,10 @@ pub async fn run(
         servers.spawn(reload::follow(Arc::clone(&edge), config, reloads));
     }
 
+    if let Some(keeping) = deletion_cost {
+        servers.spawn(keeping);
+    }
+
     let report = drained(&edge, lifecycle).await;
     // Handshakes in flight and operators' connections are no reason to stay.
     servers.shutdown().await;
@@ -99,6 +104,7 @@ pub fn verify(config: &Config) -> Result<(), RunError> {
     let metrics = Metrics::new();
     listener_runtimes(config, &metrics)?;
     Dialer::new(&config.upstreams, &metrics)?;
+    deletion_cost::supported(config)?;
     for (name, pool) in &config.workers {
         discoverable(name, pool)?;
         worker_tls(name, pool)?;

@@ -1,4 +1,5 @@
-//! Metrics of the edge as a whole: which build, which configuration, how far its end has come.
+//! Metrics of the edge as a whole: which build, which configuration, how far its end has come, what
+//! its pod is worth.
 
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 
@@ -52,6 +53,30 @@ impl AdminMetrics {
     /// A request was refused.
     pub fn refused(&self, why: &'static str) {
         self.refused.with_label_values(&[why]).inc();
+    }
+}
+
+/// The pod that the edge runs in.
+#[derive(Clone, Debug)]
+pub struct PodMetrics {
+    cost_writes: IntCounterVec,
+}
+
+impl PodMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        Self {
+            cost_writes: register.counters(
+                "holdline_pod_deletion_cost_writes_total",
+                "Attempts to write the number of sessions as the pod's deletion cost.",
+                &["result"],
+            ),
+        }
+    }
+
+    /// The deletion cost was written, or could not be.
+    pub fn cost_written(&self, ok: bool) {
+        let result = if ok { "ok" } else { "failed" };
+        self.cost_writes.with_label_values(&[result]).inc();
     }
 }
 

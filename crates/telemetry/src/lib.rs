@@ -17,7 +17,7 @@ mod sessions;
 mod workers;
 
 pub use attachments::AttachmentMetrics;
-pub use edge::{AdminMetrics, BuildMetrics, DrainMetrics};
+pub use edge::{AdminMetrics, BuildMetrics, DrainMetrics, PodMetrics};
 pub use labels::{Direction, DrainPhase, LegKind, WorkerState};
 pub use legs::LegMetrics;
 pub use metrics::Metrics;

@@ -3,8 +3,8 @@
 use prometheus::{PullingGauge, Registry, TextEncoder};
 
 use crate::{
-    AdminMetrics, AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, SessionMetrics,
-    WorkerMetrics, logging, register::Register,
+    AdminMetrics, AttachmentMetrics, BuildMetrics, DrainMetrics, LegMetrics, PodMetrics,
+    SessionMetrics, WorkerMetrics, logging, register::Register,
 };
 
 /// All metrics of one edge. Cheap to clone; clones count together.
@@ -23,6 +23,8 @@ pub struct Metrics {
     pub drain: DrainMetrics,
     /// The operator's port.
     pub admin: AdminMetrics,
+    /// The pod that the edge runs in.
+    pub pod: PodMetrics,
     /// Which build, which configuration.
     pub build: BuildMetrics,
 }
@@ -45,6 +47,7 @@ impl Metrics {
             workers: WorkerMetrics::new(&register),
             drain: DrainMetrics::new(&register),
             admin: AdminMetrics::new(&register),
+            pod: PodMetrics::new(&register),
             build: BuildMetrics::new(&register),
             registry,
         }

@@ -29,6 +29,7 @@ fn busy() -> Metrics {
     metrics.workers.connect_failed("refused");
     metrics.workers.tls_reloaded(true);
     metrics.admin.refused("token");
+    metrics.pod.cost_written(true);
     metrics.build.set_version("0.1.0");
     metrics.build.config_loaded("0a1b2c", 1_790_000_000);
     metrics.build.config_reloaded(true);
@@ -78,6 +79,7 @@ fn names_and_types() {
             "holdline_media_dropped_frames_total counter",
             "holdline_media_lost_frames_total counter",
             "holdline_media_lost_seconds_total counter",
+            "holdline_pod_deletion_cost_writes_total counter",
             "holdline_replayed_inputs_total counter",
             "holdline_session_hold_seconds histogram",
             "holdline_session_hold_sound_seconds_total counter",
