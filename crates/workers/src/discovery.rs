@@ -80,9 +80,11 @@ impl From<SocketAddr> for EndpointId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Stage {
     /// It does not serve, or no longer: no reason to leave it, nor to meet it.
+    #[cfg(any(test, feature = "kubernetes"))]
     Unready,
     Serving,
     /// It is about to go: its calls leave while it still serves.
+    #[cfg(any(test, feature = "kubernetes"))]
     Terminating,
 }
 
@@ -155,15 +157,18 @@ pub(crate) fn changes<'a>(
     let mut new: BTreeMap<_, _> = found.iter().collect();
     for id in known {
         match new.remove(id).map(|endpoint| endpoint.stage) {
+            #[cfg(any(test, feature = "kubernetes"))]
             Some(Stage::Terminating) => changes.terminating.push(id.clone()),
-            Some(Stage::Unready | Stage::Serving) => {}
+            Some(_) => {}
             None => changes.removed.push(id.clone()),
         }
     }
     for (id, endpoint) in new {
         match endpoint.stage {
+            #[cfg(any(test, feature = "kubernetes"))]
             Stage::Unready => changes.unready = true,
             Stage::Serving => changes.added.push(id.clone()),
+            #[cfg(any(test, feature = "kubernetes"))]
             Stage::Terminating => {}
         }
     }

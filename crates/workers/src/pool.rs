@@ -74,6 +74,7 @@ impl Pool {
                 () = shutdown => {}
                 _ = unused => {}
                 never = watching.watch_certificates() => match never {},
+                never = watching.watch_trials() => match never {},
                 never = keeper.run(endpoints) => match never {},
             }
         });

@@ -5,10 +5,12 @@
 //! drained worker would find the same worker least loaded.
 
 mod aside;
+mod blame;
 pub(crate) mod entry;
 pub(crate) mod moves;
 pub(crate) mod pace;
 pub(crate) mod pick;
+mod places;
 pub(crate) mod rules;
 pub(crate) mod versions;
 
@@ -18,21 +20,18 @@ use std::{
     time::Duration,
 };
 
-use holdline_session::{AttachReason, Attributes, Seek, SessionId, Suspicion, WorkerId};
+use holdline_session::WorkerId;
 use holdline_telemetry::{WorkerMetrics, WorkerState as Label};
 use tokio::time::Instant;
 
+pub(crate) use self::places::Reserved;
 use self::{
     aside::Record,
-    entry::{About, Cause, Entry, Life, Occupant, PlaceId},
-    pick::{Candidate, Wish, pick},
+    entry::{About, Cause, Entry, Life},
     rules::{Home, Rules},
     versions::Versions,
 };
-use crate::{
-    Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId,
-    signals::Signals,
-};
+use crate::{Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId};
 
 /// So long sessions stay with a draining worker for the sake of one that is on its way: in a rolling
 /// deploy the old worker is told to go in the moment in which the new one is ready, and who moves to
@@ -40,19 +39,6 @@ use crate::{
 const NEWCOMER_WITHIN: Duration = Duration::from_secs(1);
 /// Workers that are gone are remembered, so many, to know where their sessions come from.
 const GONE_MAX: usize = 256;
-
-/// What is known of a call that is none yet.
-static NOTHING: Attributes = Attributes::new();
-
-/// A reserved place with a worker.
-#[derive(Clone, Debug)]
-pub(crate) struct Reserved {
-    pub(crate) worker: WorkerId,
-    pub(crate) place: PlaceId,
-    pub(crate) version: Arc<str>,
-    pub(crate) connections: Arc<Connections>,
-    pub(crate) signals: Arc<Signals>,
-}
 
 #[derive(Debug)]
 pub(crate) struct Roster {
@@ -248,154 +234,6 @@ impl Roster {
         self.forget_if_over(id);
     }
 
-    /// Chooses a worker and takes a place with it.
-    ///
-    /// # Errors
-    /// Why there is none, in words.
-    pub(crate) fn reserve(
-        &mut self,
-        session: SessionId,
-        attributes: &Arc<Attributes>,
-        seek: &Seek,
-        tried: &[WorkerId],
-        now: Instant,
-    ) -> Result<Reserved, String> {
-        let home = seek.avoid.and_then(|worker| self.home(worker));
-        let wish = Wish {
-            session,
-            attributes,
-            rules: &self.rules,
-            home: home.as_ref(),
-            schema: seek.schema,
-            avoid: seek.avoid,
-            planned: seek.planned,
-            suspicion: seek.suspicion(),
-            failed: &seek.failed,
-            tried,
-        };
-        let probe = (seek.reason == AttachReason::New).then_some(session);
-        let worker = self.pick(&wish, probe, now)?;
-        self.last_place += 1;
-        let place = PlaceId(self.last_place);
-        let signals = Arc::new(Signals::default());
-        let unusable = || "the chosen worker has no connection".to_owned();
-        let entry = self.workers.get_mut(&worker).ok_or_else(unusable)?;
-        let connections = entry.connections.clone().ok_or_else(unusable)?;
-        entry.enter(
-            place,
-            Occupant {
-                session,
-                attributes: Arc::clone(attributes),
-                schema: seek.schema,
-                suspicion: seek.suspicion(),
-                signals: Arc::clone(&signals),
-                attached: false,
-                committed: false,
-                told: None,
-            },
-        );
-        if probe.is_some() {
-            self.record.entered(&entry.about.version, session, now);
-        }
-        Ok(Reserved {
-            worker,
-            place,
-            version: Arc::clone(&entry.about.version),
-            connections,
-            signals,
-        })
-    }
-
-    /// The session was handed over. True where its worker is already draining.
-    pub(crate) fn attached(&mut self, worker: WorkerId, place: PlaceId) -> bool {
-        let Some(entry) = self.workers.get_mut(&worker) else {
-            return false;
-        };
-        if let Some(occupant) = entry.occupants.get_mut(&place) {
-            occupant.attached = true;
-        }
-        entry.draining()
-    }
-
-    /// The session of a place is under suspicion no more.
-    pub(crate) fn clear(&mut self, worker: WorkerId, place: PlaceId, left: Suspicion) {
-        if let Some(entry) = self.workers.get_mut(&worker) {
-            entry.clear(place, left);
-        }
-    }
-
-    /// The worker committed something for a session.
-    pub(crate) fn committed(&mut self, worker: WorkerId, place: PlaceId) {
-        let entry = self.workers.get_mut(&worker);
-        if let Some(occupant) = entry.and_then(|entry| entry.occupants.get_mut(&place)) {
-            occupant.committed = true;
-        }
-    }
-
-    pub(crate) fn release(&mut self, worker: WorkerId, place: PlaceId, now: Instant) {
-        if let Some(entry) = self.workers.get_mut(&worker)
-            && let Some(occupant) = entry.leave(place)
-        {
-            let (session, well) = (occupant.session, occupant.committed);
-            self.record.left(&entry.about.version, session, well, now);
-        }
-        self.forget_if_over(worker);
-    }
-
-    /// The worker's version failed a session. Returns the version where it is now set aside.
-    pub(crate) fn version_failed(
-        &mut self,
-        worker: WorkerId,
-        session: SessionId,
-        now: Instant,
-    ) -> Option<Arc<str>> {
-        let version = Arc::clone(&self.workers.get(&worker)?.about.version);
-        let set_aside = self.rules.rollout.set_aside;
-        let alternative = self.workers.values().any(|entry| {
-            let other = &entry.about.version;
-            *other != version
-                && entry.state(now) == WorkerState::Ready
-                && !self.rules.is_disabled(other)
-                && !self.record.is_aside(other, None, now, &set_aside)
-        });
-        let aside = self
-            .record
-            .failed(&version, session, now, &set_aside, alternative);
-        if aside {
-            self.unsettle();
-        }
-        aside.then_some(version)
-    }
-
-    /// An attachment failed by the worker's fault. True where the worker is now set aside. The last
-    /// one that takes sessions stays: a doubtful place is better than none, and where every worker
-    /// is slow it is not their fault.
-    pub(crate) fn failed(&mut self, worker: WorkerId, session: SessionId, now: Instant) -> bool {
-        let eject = self.rules.eject;
-        let ready = |entry: &&Entry| entry.state(now) == WorkerState::Ready;
-        let last = self.workers.values().filter(ready).count() == 1;
-        let Some(entry) = self.workers.get_mut(&worker).filter(|_| !last) else {
-            return false;
-        };
-        let ejected = entry.state(now) == WorkerState::Ready && entry.failed(session, now, &eject);
-        if ejected {
-            entry.detail = format!("attachments of {} sessions failed", eject.sessions.max(1));
-            entry.count(now);
-        }
-        ejected
-    }
-
-    /// The time of being set aside may be over: the gauge is to say so.
-    pub(crate) fn readmitted(&mut self, worker: WorkerId, now: Instant) {
-        if let Some(entry) = self.workers.get_mut(&worker) {
-            if entry.ejected.is_some_and(|until| until <= now) {
-                entry.ejected = None;
-                entry.detail.clear();
-            }
-            entry.count(now);
-        }
-    }
-
     pub(crate) fn statuses(&self, now: Instant) -> Vec<WorkerStatus> {
         self.workers
             .iter()
@@ -423,65 +261,9 @@ impl Roster {
             .is_some_and(|entry| entry.occupants.is_empty() && entry.causes.iter().any(for_good))
     }
 
-    /// Whether a new session would find a place.
-    pub(crate) fn ready(&self, now: Instant) -> bool {
-        let wish = Wish {
-            session: SessionId(0),
-            attributes: &NOTHING,
-            rules: &self.rules,
-            home: None,
-            schema: 0,
-            avoid: None,
-            planned: false,
-            suspicion: Suspicion::None,
-            failed: &[],
-            tried: &[],
-        };
-        self.pick(&wish, None, now).is_ok()
-    }
-
     /// Forgets what was seen at endpoints that are no longer of interest.
     pub(crate) fn keep_seen(&mut self, keep: impl Fn(&EndpointId) -> bool) {
         self.seen.retain(|endpoint, _| keep(endpoint));
-    }
-
-    fn pick(
-        &self,
-        wish: &Wish<'_>,
-        probe: Option<SessionId>,
-        now: Instant,
-    ) -> Result<WorkerId, String> {
-        let workers = self.workers.iter();
-        pick(
-            workers.map(|(id, entry)| self.candidate(*id, entry, wish.session, probe, now)),
-            wish,
-        )
-    }
-
-    fn candidate<'a>(
-        &self,
-        id: WorkerId,
-        entry: &'a Entry,
-        session: SessionId,
-        probe: Option<SessionId>,
-        now: Instant,
-    ) -> Candidate<'a> {
-        let set_aside = &self.rules.rollout.set_aside;
-        let version = &entry.about.version;
-        Candidate {
-            aside: self.record.is_aside(version, probe, now, set_aside),
-            ..entry.candidate(id, session, &self.versions, now)
-        }
-    }
-
-    /// Where sessions of this worker come from.
-    fn home(&self, worker: WorkerId) -> Option<Home> {
-        if let Some(entry) = self.workers.get(&worker) {
-            return Some(entry.home());
-        }
-        let mut gone = self.gone.iter();
-        gone.find(|(id, _)| *id == worker)
-            .map(|(_, home)| home.clone())
     }
 
     /// Something changed that may give a session a better place.
@@ -511,6 +293,9 @@ impl Roster {
         }
     }
 }
+
+#[cfg(test)]
+use holdline_session::{AttachReason, Attributes, Seek, SessionId};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,10 @@ use std::{
 use holdline_config::WorkerPool;
 use holdline_session::{Attributes, Seek, SessionId, Suspicion, WorkerId};
 use holdline_telemetry::WorkerMetrics;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     Pod, PoolTls,
@@ -84,6 +87,29 @@ impl Shared {
         match &self.tls {
             Some(tls) => tls.watch(&self.metrics).await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Takes back versions whose trial is over, for as long as it is polled.
+    pub(crate) async fn watch_trials(&self) -> Infallible {
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            let (passed, next) = self.roster().end_trials(Instant::now());
+            for version in passed {
+                self.taken_back(&version);
+            }
+            let end = async {
+                match next {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // The sender is in `self`.
+                _ = changes.changed() => {}
+                () = end => {}
+            }
         }
     }
 
@@ -188,6 +214,11 @@ impl Shared {
         let reserved = self
             .roster()
             .reserve(session, attributes, seek, tried, Instant::now())?;
+        if reserved.trial {
+            let version = &reserved.version;
+            tracing::info!(pool = %self.name, %session, %version, "version tried again");
+            self.changed.send_replace(());
+        }
         Ok(Place {
             shared: Arc::clone(self),
             session,
@@ -244,6 +275,11 @@ impl Shared {
             pool = %self.name, %version,
             "version set aside: it failed several sessions, which go to another version"
         );
+        self.changed.send_replace(());
+    }
+
+    fn taken_back(&self, version: &str) {
+        tracing::info!(pool = %self.name, version, "version taken back: a call went well on it");
         self.changed.send_replace(());
     }
 }
@@ -318,9 +354,12 @@ impl Drop for Place {
         let Reserved { worker, place, .. } = self.reserved;
         let mut roster = self.shared.roster();
         let now = Instant::now();
-        roster.release(worker, place, now);
+        let taken_back = roster.release(worker, place, now);
         let leaving = roster.leaving(worker, now).is_some();
         drop(roster);
+        if let Some(version) = taken_back {
+            self.shared.taken_back(&version);
+        }
         if leaving {
             self.shared.changed.send_replace(());
         }

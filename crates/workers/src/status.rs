@@ -100,6 +100,7 @@ pub struct Pod {
     pub rollout: Option<Rollout>,
 }
 
+#[cfg(any(test, feature = "kubernetes"))]
 impl Pod {
     /// A pod of which no more is known.
     pub(crate) fn new(uid: impl Into<Arc<str>>, name: String) -> Self {

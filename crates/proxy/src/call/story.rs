@@ -82,6 +82,8 @@ pub(crate) struct Story {
     settled: Option<String>,
     /// What made the session leave its last worker, until the next one's first commit.
     leaving: Option<Leaving>,
+    /// Why the last search for a worker came to nothing.
+    nowhere: Option<String>,
     handoffs: u64,
     gap_max: Duration,
     end: Option<End>,
@@ -119,6 +121,7 @@ impl Story {
             worker: None,
             settled: None,
             leaving: None,
+            nowhere: None,
             handoffs: 0,
             gap_max: Duration::ZERO,
             end: None,
@@ -197,6 +200,7 @@ impl Story {
             Report::OfferFailed { epoch, detail } => {
                 self.metrics.attachments.failed("offer");
                 debug!(session = %self.id(), %epoch, detail, "offer failed");
+                self.nowhere = Some(detail);
             }
             Report::Fenced { epoch } => {
                 self.metrics.attachments.fenced_messages.inc();
@@ -207,6 +211,9 @@ impl Story {
                 detail,
                 fault,
             } => {
+                if reason == EndReason::GaveUp {
+                    self.given_up();
+                }
                 self.end = Some(End {
                     reason,
                     detail,
@@ -239,7 +246,8 @@ impl Story {
             }
             Report::HoldStarted => {
                 sessions.holds.inc();
-                warn!(%session, call_sid, "no worker can be had: the call is held");
+                let why = &self.nowhere;
+                warn!(%session, call_sid, why, "no worker can be had: the call is held");
             }
             Report::HoldEnded { held, audio_ms } => {
                 sessions.hold_seconds.observe(held.as_secs_f64());
@@ -287,11 +295,18 @@ impl Story {
             session = %self.id(), %epoch, reason = reason.as_str(), to = address, version, replayed,
             "attached"
         );
+        self.nowhere = None;
         self.worker = Some(Attached {
             epoch,
             address,
             version,
         });
+    }
+
+    /// Each such call is named with what kept it from every worker, such as a schema that none reads.
+    fn given_up(&self) {
+        let (session, call_sid, why) = (self.id(), &self.caller.call_sid, &self.nowhere);
+        warn!(%session, call_sid, why, "call given up: no worker could take it");
     }
 
     fn lost(&mut self, epoch: Epoch, kind: &'static str, detail: &str) {

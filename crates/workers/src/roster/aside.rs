@@ -99,31 +99,61 @@ impl Record {
         true
     }
 
-    /// A new session got a place with the version: it tries it where that is due.
-    pub(crate) fn entered(&mut self, version: &str, session: SessionId, now: Instant) {
-        if let Some(state) = self.aside.get_mut(version)
-            && matches!(state, State::Out { until } if *until <= now)
-        {
+    /// A new session got a place with the version. True where it tries it, because that is due.
+    pub(crate) fn entered(&mut self, version: &str, session: SessionId, now: Instant) -> bool {
+        let state = self.aside.get_mut(version);
+        let due = state.filter(|state| matches!(state, State::Out { until } if *until <= now));
+        due.is_some_and(|state| {
             *state = State::Trying {
                 session,
                 since: now,
             };
-        }
+            true
+        })
     }
 
-    /// A session left the version without a failure; `well`: it got something done there.
-    pub(crate) fn left(&mut self, version: &str, session: SessionId, well: bool, now: Instant) {
+    /// A session left the version without a failure; `well`: it got something done there. True where
+    /// the version is taken back for that.
+    pub(crate) fn left(
+        &mut self,
+        version: &str,
+        session: SessionId,
+        well: bool,
+        now: Instant,
+    ) -> bool {
         let Some(state) = self.aside.get_mut(version) else {
-            return;
+            return false;
         };
         if !matches!(state, State::Trying { session: by, .. } if *by == session) {
-            return;
+            return false;
         }
         if well {
             self.aside.remove(version);
         } else {
             *state = State::Out { until: now };
         }
+        well
+    }
+
+    /// Takes back the versions whose trial is over, and tells them with the time when the next one is.
+    pub(crate) fn end_trials(
+        &mut self,
+        now: Instant,
+        rules: &SetAside,
+    ) -> (Vec<Arc<str>>, Option<Instant>) {
+        let mut next = None;
+        let passed = self.aside.extract_if(.., |_, state| match state {
+            State::Out { .. } => false,
+            State::Trying { since, .. } => {
+                let end = *since + rules.within;
+                if now < end {
+                    next = next.into_iter().chain([end]).min();
+                }
+                end <= now
+            }
+        });
+        let passed = passed.map(|(version, _)| version).collect();
+        (passed, next)
     }
 }
 

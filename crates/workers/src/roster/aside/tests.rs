@@ -44,8 +44,12 @@ impl World {
     }
 
     fn enters(&mut self, session: u128) {
-        self.record
-            .entered(&self.version, SessionId(session), self.now);
+        let session = SessionId(session);
+        assert!(self.record.entered(&self.version, session, self.now));
+    }
+
+    fn ends_trials(&mut self) -> (Vec<Arc<str>>, Option<Instant>) {
+        self.record.end_trials(self.now, &RULES)
     }
 }
 
@@ -91,7 +95,11 @@ fn one_new_session_tries_it_and_takes_it_back_by_staying() {
     assert!(!world.is_aside(Some(9)));
     world.enters(9);
     assert!(world.is_aside(Some(10)), "one at a time");
-    world.now += RULES.within;
+    let end = world.now + RULES.within;
+    assert_eq!(world.ends_trials(), (Vec::new(), Some(end)));
+    world.now = end;
+    assert!(!world.is_aside(None));
+    assert_eq!(world.ends_trials(), (vec!["v2".into()], None));
     assert!(!world.is_aside(None));
     assert!(!world.fails(9), "counted anew");
 }
@@ -113,9 +121,8 @@ fn a_short_call_takes_it_back_if_it_got_something_done() {
         let mut world = World::aside();
         world.now += RULES.probe_after;
         world.enters(9);
-        world
-            .record
-            .left(&world.version, SessionId(9), well, world.now);
+        let (version, now) = (&world.version, world.now);
+        assert_eq!(world.record.left(version, SessionId(9), well, now), well);
         assert_eq!(world.is_aside(None), !well);
         assert!(!world.is_aside(Some(10)), "the next may try at least");
     }
