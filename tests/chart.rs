@@ -3,19 +3,17 @@
 //! and the schemas are to be had there.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Output,
 };
 
+use holdline_config::{Changes, Config};
 use tokio::process::Command;
 
 use crate::support::{holdline, tool, workspace};
 
 mod image;
-
-/// What the chart already writes for a binary that is about to understand it: the values file, and a
-/// key that `check` does not know yet. An entry whose key has become known fails the test.
-const AWAITED: &[(&str, &str)] = &[("hpa", "kubernetes:")];
 
 /// Runs `tests/chart/MODULE.py`. With HOLDLINE_REGENERATE=1 it writes what it compares with.
 async fn unittest(module: &str) {
@@ -53,28 +51,34 @@ async fn documents_are_fresh() {
     unittest("test_docs").await;
 }
 
-#[tokio::test]
-async fn the_binary_takes_what_is_rendered() {
-    let folder = tempfile::tempdir().unwrap();
+/// Runs a program of `tests/chart` that writes into a folder, with a certificate and a key to put there.
+async fn written(program: &str, folder: &Path) {
     let identity = rcgen::generate_simple_self_signed(["voice.example.com".to_owned()]).unwrap();
+    let secrets = tempfile::tempdir().unwrap();
     let (certificate, key) = (
-        folder.path().join("cert.pem"),
-        folder.path().join("key.pem"),
+        secrets.path().join("cert.pem"),
+        secrets.path().join("key.pem"),
     );
     std::fs::write(&certificate, identity.cert.pem()).unwrap();
     std::fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
-    let cases = folder.path().join("cases");
-    let mut mounted = python();
-    mounted
-        .arg("mounted.py")
-        .arg(&cases)
-        .arg(&certificate)
-        .arg(&key);
-    succeeded("mounted.py", &mounted.output().await.unwrap());
+    let mut running = python();
+    running
+        .arg(program)
+        .args([folder, &certificate, &key])
+        .kill_on_drop(true);
+    succeeded(program, &running.output().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_binary_takes_what_is_rendered() {
+    let folder = tempfile::tempdir().unwrap();
+    written("mounted.py", folder.path()).await;
     let mut checked = 0;
-    for case in std::fs::read_dir(cases).unwrap() {
+    for case in std::fs::read_dir(folder.path()).unwrap() {
         let case = case.unwrap().path();
-        check_edge(&case).await;
+        let file = case.join("check/config/holdline.yaml");
+        let running = holdline().args(["check", "--config"]).arg(&file).output();
+        succeeded(case.to_str().unwrap(), &running.await.unwrap());
         let bridge = case.join("worker/bridge/bridge.yaml");
         if bridge.exists() {
             let running = holdline()
@@ -88,21 +92,22 @@ async fn the_binary_takes_what_is_rendered() {
     assert!(checked >= 8, "only {checked} values files");
 }
 
-async fn check_edge(case: &Path) {
-    let name = case.file_name().unwrap().to_str().unwrap();
-    let file = case.join("check/config/holdline.yaml");
-    let running = holdline().args(["check", "--config"]).arg(&file).output();
-    let output = running.await.unwrap();
-    let mut awaited = AWAITED.iter().filter(|(case, _)| *case == name).peekable();
-    if awaited.peek().is_none() {
-        return succeeded(name, &output);
-    }
-    let told = String::from_utf8_lossy(&output.stderr);
-    for (_, key) in awaited {
-        assert!(
-            told.contains(key),
-            "{name}: `{key}` is known now: no longer awaited\n{told}"
-        );
+/// What a running edge takes up must not roll edges, since that would cost calls; and what it does not
+/// take up must, since it would not come into force.
+#[tokio::test]
+async fn edges_are_rolled_for_what_they_take_only_with_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    written("changes.py", folder.path()).await;
+    let rolls = std::fs::read_to_string(folder.path().join("rolls.json")).unwrap();
+    let rolls: BTreeMap<String, bool> = serde_json::from_str(&rolls).unwrap();
+    for (name, rolls) in rolls {
+        let read = |when: &str| {
+            let file = folder.path().join(format!("{name}.{when}.yaml"));
+            Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"))
+        };
+        let changes = read("before").changes(&read("after"));
+        assert_ne!(changes, Changes::default(), "{name} changes nothing");
+        assert_eq!(rolls, !changes.restart.is_empty(), "{name}: {changes:?}");
     }
 }
 

@@ -45,6 +45,11 @@ async fn the_image_runs_as_nobody_special_and_has_no_shell() {
     let said = inside(&root, &check).await;
     let told = String::from_utf8_lossy(&said.stderr);
     assert!(told.contains("/etc/holdline/key cannot be read"), "{told}");
+    // Nobody listens there (RFC 863). The image has no other program that could ask.
+    let said = inside(&root, &["probe", "http://127.0.0.1:9/readyz"]).await;
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(1), "{told}");
+    assert!(told.contains("cannot be reached"), "{told}");
 }
 
 #[tokio::test]

@@ -64,15 +64,17 @@ class Drain(unittest.TestCase):
 class Rollouts(unittest.TestCase):
     """What restarts whom."""
 
-    def test_pools_change_without_a_restart_of_the_edges(self):
+    def test_a_deadline_rolls_the_edges_only_where_their_grace_follows_it(self):
+        given = with_values(CASES["default"], **{"edge.terminationGracePeriodSeconds": 9000})
+        longer = {"edge.drain.deadlineSeconds": 7200}
+        self.assertEqual(templates_of(given), templates_of(with_values(given, **longer)))
         before = templates_of(CASES["default"])
-        changed = with_values(CASES["default"], **{"pool": {"handoffs_per_second": 5}})
-        self.assertEqual(before, templates_of(changed))
-        self.assertIn("handoffs_per_second: 5", yaml.safe_dump(edge_config(objects(changed))))
+        after = templates_of(with_values(CASES["default"], **longer))
+        self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-edge"})
 
     def test_other_configuration_rolls_the_edges_alone(self):
         before = templates_of(CASES["default"])
-        after = templates_of(with_values(CASES["default"], **{"edge.config": {"log": {"level": "debug"}}}))
+        after = templates_of(with_values(CASES["default"], **{"edge.config": {"log": {"format": "text"}}}))
         self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-edge"})
 
     def test_a_bridges_file_rolls_the_workers_alone(self):

@@ -131,8 +131,15 @@ kubernetes:
 {{- toYaml $config }}
 {{- end }}
 
-{{/* Of what an edge takes only with a restart: all but the pools. Edges are not restarted for the
-rest, so that a canary or a kill switch costs no call. */}}
+{{/* Of what an edge takes only with a restart. The rest, which docs/rollout.md lists, it reads again
+while it runs, so that a canary or a kill switch costs no call. */}}
 {{- define "holdline.restartChecksum" -}}
-{{- omit (include "holdline.edgeConfig" . | fromYaml) "workers" | toJson | sha256sum }}
+{{- $config := omit (include "holdline.edgeConfig" . | fromYaml) "drain" }}
+{{- $pools := dict }}
+{{- range $name, $pool := $config.workers }}
+{{- $_ := set $pools $name (omit $pool "rollout" "existing" "eject" "handoffs_per_second") }}
+{{- end }}
+{{- $log := omit ($config.log | default dict) "level" }}
+{{- $limits := omit ($config.limits | default dict) "sessions" }}
+{{- mergeOverwrite (omit $config "workers" "log" "limits") (dict "workers" $pools "log" $log "limits" $limits) | toJson | sha256sum }}
 {{- end }}
