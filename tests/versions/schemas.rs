@@ -1,0 +1,88 @@
+//! A new state schema that the release before cannot read.
+
+use std::collections::BTreeSet;
+
+use super::line::{Counting, Line, words};
+use crate::stage::Ending;
+
+const CALLS: usize = 4;
+/// What reads and writes the old schema alone.
+const OLD: &[&str] = &["v1", "--schemas", "1/1"];
+/// What reads both and writes the new one.
+const NEW: &[&str] = &["v3", "--schemas", "1,2/2"];
+
+async fn all_reach(calls: &mut [Counting], version: &str) {
+    for call in calls {
+        call.reaches(version).await;
+    }
+}
+
+/// Ends all calls, and says how they ended.
+async fn over(line: &Line, calls: Vec<Counting>) -> BTreeSet<String> {
+    let count = calls.len();
+    for call in calls {
+        call.hangs_up().await;
+    }
+    words(&line.told("call ended", count).await, "reason")
+}
+
+fn only(word: &str) -> BTreeSet<String> {
+    [word.to_owned()].into()
+}
+
+/// Reasons of all handoffs so far.
+fn handoffs(line: &Line) -> BTreeSet<String> {
+    words(&line.lines("handoff"), "reason")
+}
+
+#[tokio::test]
+async fn a_way_without_return_is_taken_only_when_there_is_no_other() {
+    let line = Line::start(2, "").await;
+    let old = line.worker_with(0, OLD, "3s").await;
+    let mut calls = line.call(CALLS).await;
+    let _new = line.worker(1, NEW).await;
+    old.signal(Ending::Terminate);
+    let draining = line.is(0, "draining").await;
+    assert_eq!(draining["sessions"], CALLS, "{draining}");
+    for call in &mut calls {
+        assert_eq!(
+            call.asks().await,
+            "v1",
+            "it stays as long as its worker does"
+        );
+    }
+
+    all_reach(&mut calls, "v3").await;
+    let reasons = over(&line, calls).await;
+    assert_eq!(reasons, only("caller_hung_up"));
+    assert_eq!(handoffs(&line), only("recovery"));
+}
+
+#[tokio::test]
+async fn where_that_is_allowed_each_call_that_a_roll_back_costs_is_named() {
+    let line = Line::start(3, "rollout: {allow_one_way: true},").await;
+    let old = line.worker(0, OLD).await;
+    let mut calls = line.call(CALLS).await;
+    let new = line.worker_with(1, NEW, "1s").await;
+    line.retire(old).await;
+    all_reach(&mut calls, "v3").await;
+    assert_eq!(handoffs(&line), only("handoff"));
+
+    let _back = line.worker(2, OLD).await;
+    new.signal(Ending::Terminate);
+    for call in calls {
+        call.is_let_go().await;
+    }
+    let named = line
+        .told("call given up: no worker could take it", CALLS)
+        .await;
+    for line in &named {
+        assert_eq!(line["level"], "WARN", "{line}");
+        let why = line["why"].as_str().unwrap();
+        assert!(why.contains("cannot read schema 2"), "{why}");
+    }
+    let began = line.lines("call began");
+    assert_eq!(words(&named, "session"), words(&began, "session"));
+    let mut fresh = line.call(1).await.remove(0);
+    assert_eq!(fresh.asks().await, "v1");
+}
