@@ -32,11 +32,11 @@ impl Caller {
 
     pub(crate) async fn hang_up(mut self) {
         self.socket.close(None).await.unwrap();
-        self.is_closed().await;
+        self.until_closed().await;
     }
 
     /// Waits for the end of the socket.
-    pub(crate) async fn is_closed(mut self) {
+    pub(crate) async fn until_closed(mut self) {
         while let Some(Ok(_)) = soon("a close", self.socket.next()).await {}
     }
 }

@@ -163,8 +163,8 @@ impl Counting {
     }
 
     /// Waits until the other side has ended the call.
-    pub(crate) async fn is_let_go(self) {
-        self.caller.is_closed().await;
+    pub(crate) async fn until_let_go(self) {
+        self.caller.until_closed().await;
     }
 }
 

@@ -71,7 +71,7 @@ async fn where_that_is_allowed_each_call_that_a_roll_back_costs_is_named() {
     let _back = line.worker(2, OLD).await;
     new.signal(Ending::Terminate);
     for call in calls {
-        call.is_let_go().await;
+        call.until_let_go().await;
     }
     let named = line
         .told("call given up: no worker could take it", CALLS)
