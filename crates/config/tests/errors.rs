@@ -72,7 +72,7 @@ fn nothing_at_all() {
 
 #[test]
 fn not_a_map() {
-    let right = "`listeners`, `upstreams`, `workers`, `session`, `drain`, `limits`, `admin`, `log`";
+    let right = "`listeners`, `upstreams`, `workers`, `session`, `drain`, `limits`, `admin`, `kubernetes`, `log`";
     refuses(
         "hello",
         &[&format!("1:1: must be a map of {right}, not text")],
