@@ -88,9 +88,9 @@ struct RunArgs {
     cores: Cores,
     /// Priority of everything, as `nice` has it, and of our session among others: a negative one,
     /// which needs root, keeps what else runs on the machine out of the measurement.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true,
+    #[arg(long, allow_negative_numbers = true,
         value_parser = clap::value_parser!(i32).range(-20..=19))]
-    nice: i32,
+    nice: Option<i32>,
     /// Where results go. Made if need be.
     #[arg(long, value_name = "FOLDER", default_value = "bench-results")]
     out: PathBuf,
@@ -128,7 +128,9 @@ impl Cli {
 fn run(args: RunArgs) -> io::Result<()> {
     raise_descriptors()?;
     args.cores.take(Role::Other)?;
-    prioritise(args.nice)?;
+    if let Some(nice) = args.nice {
+        prioritise(nice)?;
+    }
     fs::create_dir_all(&args.out)?;
     let suite = Suite {
         subjects: subjects(&args)?,
