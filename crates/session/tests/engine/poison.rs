@@ -205,10 +205,7 @@ fn a_target_that_waits_is_spared_when_the_limit_is_reached() {
     let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 2);
     rig.control("boom");
     again(&mut rig, &mut epoch);
-    rig.said(
-        epoch,
-        holdline_session::FromWorker::Draining { within: None },
-    );
+    rig.said(epoch, FromWorker::Draining { within: None });
     let target = rig.attach();
     rig.lose(epoch);
     let outs = rig.take();

@@ -81,3 +81,10 @@ fn a_payload_shows_its_kind_and_its_length_and_not_what_people_said() {
     assert_eq!(format!("{silence:?}"), "binary[0]");
     assert!(silence.is_empty() && !text("secret").is_empty());
 }
+
+#[test]
+fn names_of_legs_are_in_the_order_of_their_letters() {
+    let names = ["caller", "extra", "model", "second"].map(LegName::new);
+    assert!(names.is_sorted());
+    assert!(names[3] > names[0]);
+}

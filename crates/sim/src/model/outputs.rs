@@ -218,13 +218,7 @@ impl Model {
             }
             Report::Lost { kind, .. } => {
                 coverage.mark(loss_mark(kind));
-                let asked = self.at.as_ref().and_then(|at| at.release_asked);
-                let waited = asked.map(|asked| now.since(asked));
-                ensure!(
-                    *kind != "release" || waited >= Some(self.limits.release_timeout),
-                    "a release has its time",
-                    "it had {waited:?}"
-                );
+                self.release_had_its_time(now, kind)?;
                 self.counts_loss(now);
                 let struck = self.step.strike.is_some() || self.step.poisoned;
                 let next = self.link.loses(struck, coverage);
@@ -234,21 +228,7 @@ impl Model {
                 self.worker = Some(*worker);
                 other_marks(report, coverage);
             }
-            Report::External { taken, .. } => {
-                let expected = self.step.taken.take();
-                ensure!(
-                    expected == Some(*taken),
-                    "what happens outside is an input once, and that is said",
-                    "{taken:?}, not {expected:?}"
-                );
-                coverage.mark(match taken {
-                    Taken::Now(_) => Mark::ExternalTaken,
-                    Taken::Before => Mark::ExternalBefore,
-                    Taken::Ending => Mark::ExternalLate,
-                    Taken::Full => Mark::ExternalFull,
-                    Taken::TooLarge => Mark::ExternalLarge,
-                });
-            }
+            Report::External { taken, .. } => self.told_from_outside(*taken, coverage)?,
             Report::Cleared { left, .. } => {
                 coverage.mark(Mark::Cleared);
                 let expected = self.step.cleared.take();
@@ -301,6 +281,34 @@ impl Model {
             }
             other => other_marks(other, coverage),
         }
+        Ok(())
+    }
+
+    fn told_from_outside(&mut self, taken: Taken, coverage: &mut Coverage) -> Check {
+        let expected = self.step.taken.take();
+        ensure!(
+            expected == Some(taken),
+            "what happens outside is an input once, and that is said",
+            "{taken:?}, not {expected:?}"
+        );
+        coverage.mark(match taken {
+            Taken::Now(_) => Mark::ExternalTaken,
+            Taken::Before => Mark::ExternalBefore,
+            Taken::Ending => Mark::ExternalLate,
+            Taken::Full => Mark::ExternalFull,
+            Taken::TooLarge => Mark::ExternalLarge,
+        });
+        Ok(())
+    }
+
+    fn release_had_its_time(&self, now: Time, kind: &str) -> Check {
+        let asked = self.at.as_ref().and_then(|at| at.release_asked);
+        let waited = asked.map(|asked| now.since(asked));
+        ensure!(
+            kind != "release" || waited >= Some(self.limits.release_timeout),
+            "a release has its time",
+            "it had {waited:?}"
+        );
         Ok(())
     }
 
