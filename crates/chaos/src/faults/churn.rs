@@ -101,7 +101,8 @@ pub(crate) async fn run(args: &ChurnArgs) -> io::Result<Vec<Row>> {
     let ended = traffic.await.map_err(io::Error::other)?;
     let samples = watching.await.map_err(io::Error::other)??;
     let blows = blows?;
-    let after = settled(&trial, &watcher, &before).await?;
+    let most = before.with_connections(settings.workers);
+    let after = settled(&trial, &watcher, &most).await?;
     if let Some(file) = &args.csv {
         fs::write(file, csv(&samples))?;
     }
@@ -115,24 +116,24 @@ pub(crate) async fn run(args: &ChurnArgs) -> io::Result<Vec<Row>> {
             ended.refused[0]
         )
     });
-    told(&mut row, &before, &after);
+    row.note(format!(
+        "before the first call: {before}; behind the last: {after}"
+    ));
+    told(&mut row, &most, &after);
     let warm_up = args.warm_up.unwrap_or(lasting / 5);
     trend(&mut row, &samples, warm_up);
     Ok(vec![row])
 }
 
-fn told(row: &mut Row, before: &Sample, after: &Sample) {
-    row.note(format!(
-        "before the first call: {before}; behind the last: {after}"
-    ));
-    row.expect(after.descriptors <= before.descriptors, || {
+fn told(row: &mut Row, most: &Sample, after: &Sample) {
+    row.expect(after.descriptors <= most.descriptors, || {
         format!(
             "{} descriptors were left",
-            after.descriptors - before.descriptors
+            after.descriptors - most.descriptors
         )
     });
-    row.expect(after.tasks <= before.tasks, || {
-        format!("{} tasks were left", after.tasks - before.tasks)
+    row.expect(after.tasks <= most.tasks, || {
+        format!("{} tasks were left", after.tasks - most.tasks)
     });
 }
 
@@ -272,7 +273,7 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
 }
 
 /// The edge when it has come to rest, or after the longest wait for that.
-async fn settled(trial: &Trial, watcher: &Watcher, before: &Sample) -> io::Result<Sample> {
+async fn settled(trial: &Trial, watcher: &Watcher, most: &Sample) -> io::Result<Sample> {
     for slot in 0..trial.stage.len() {
         trial.stage.ready(slot).await?;
     }
@@ -280,7 +281,7 @@ async fn settled(trial: &Trial, watcher: &Watcher, before: &Sample) -> io::Resul
     loop {
         let now = watcher.sample().await?;
         let at_rest =
-            now.sessions == 0 && now.descriptors <= before.descriptors && now.tasks <= before.tasks;
+            now.sessions == 0 && now.descriptors <= most.descriptors && now.tasks <= most.tasks;
         if at_rest || Instant::now() > patience {
             return Ok(now);
         }
