@@ -10,9 +10,10 @@ pub(crate) fn run(bytes: &[u8]) {
     );
     let answer = talk(&[head.as_bytes(), bytes].concat());
     let answer = String::from_utf8(answer).expect("TwiML is UTF-8");
+    // Who ends the stream behind a request may be taken to have gone before it is answered, and the
+    // answer to a body that is too large may be lost: then there is none at all.
     let Some((head, body)) = answer.split_once("\r\n\r\n") else {
-        // Told to stop in the middle of a body that is too large: the answer may be lost.
-        assert!(bytes.len() > 64 << 10, "{answer:?}");
+        assert!(answer.is_empty(), "{answer:?}");
         return;
     };
     let status = head.split(' ').nth(1).unwrap_or_default();

@@ -118,9 +118,15 @@ const PLANTED: &[(Bug, &[&str])] = &[
     ),
     (
         Bug::ExternalTwice,
-        &["as many inputs come as things happen"],
+        &["what happens outside is an input once, and that is said"],
     ),
-    (Bug::ExternalLost, &["as many inputs come as things happen"]),
+    (
+        Bug::ExternalLost,
+        &[
+            "as many inputs come as things happen",
+            "an input keeps its time, and none comes back",
+        ],
+    ),
     (
         Bug::DoubtUntold,
         &["a suspect is kept apart, and a reader of the schema is sought"],
