@@ -167,6 +167,7 @@ const PLANTED: &[(Bug, &[&str])] = &[
             "nobody gives up early",
             "a lost caller is awaited",
             "who failed a session is known to whoever picks the next",
+            "a suspect is kept apart, and a reader of the schema is sought",
         ],
     ),
     (
