@@ -65,7 +65,7 @@ pub(crate) async fn serve(config: Config, watched: Option<Watched>) -> Result<()
 
 fn failure(error: RunError) -> Failure {
     match error {
-        RunError::Bind { .. } => Failure::failed(&error),
+        RunError::Bind { .. } | RunError::Threads(_) => Failure::failed(&error),
         _ => Failure::misconfigured(&error),
     }
 }
