@@ -1,4 +1,4 @@
-//! A new state schema that the release before cannot read.
+//! A new state schema: in two steps, in one, and back.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,8 @@ use crate::stage::Ending;
 const CALLS: usize = 4;
 /// What reads and writes the old schema alone.
 const OLD: &[&str] = &["v1", "--schemas", "1/1"];
+/// What reads both and still writes the old one.
+const BETWEEN: &[&str] = &["v2", "--schemas", "1,2/1"];
 /// What reads both and writes the new one.
 const NEW: &[&str] = &["v3", "--schemas", "1,2/2"];
 
@@ -17,13 +19,15 @@ async fn all_reach(calls: &mut [Counting], version: &str) {
     }
 }
 
-/// Ends all calls, and says how they ended.
-async fn over(line: &Line, calls: Vec<Counting>) -> BTreeSet<String> {
+/// Ends all calls, and says how each ended and by which ways it had moved.
+async fn over(line: &Line, calls: Vec<Counting>) -> (BTreeSet<String>, Vec<u64>) {
     let count = calls.len();
     for call in calls {
         call.hangs_up().await;
     }
-    words(&line.told("call ended", count).await, "reason")
+    let ended = line.told("call ended", count).await;
+    let handoffs = ended.iter().filter_map(|line| line["handoffs"].as_u64());
+    (words(&ended, "reason"), handoffs.collect())
 }
 
 fn only(word: &str) -> BTreeSet<String> {
@@ -33,6 +37,30 @@ fn only(word: &str) -> BTreeSet<String> {
 /// Reasons of all handoffs so far.
 fn handoffs(line: &Line) -> BTreeSet<String> {
     words(&line.lines("handoff"), "reason")
+}
+
+#[tokio::test]
+async fn in_two_steps_a_roll_back_drops_no_call() {
+    let line = Line::start(4, "").await;
+    let old = line.worker(0, OLD).await;
+    let mut calls = line.call(CALLS).await;
+
+    let between = line.worker(1, BETWEEN).await;
+    line.retire(old).await;
+    all_reach(&mut calls, "v2").await;
+
+    let new = line.worker(2, NEW).await;
+    line.retire(between).await;
+    all_reach(&mut calls, "v3").await;
+
+    let _back = line.worker(3, BETWEEN).await;
+    line.retire(new).await;
+    all_reach(&mut calls, "v2").await;
+
+    let (reasons, moves) = over(&line, calls).await;
+    assert_eq!(reasons, only("caller_hung_up"));
+    assert_eq!(moves, [3; CALLS]);
+    assert_eq!(handoffs(&line), only("handoff"), "none was lost");
 }
 
 #[tokio::test]
@@ -53,7 +81,7 @@ async fn a_way_without_return_is_taken_only_when_there_is_no_other() {
     }
 
     all_reach(&mut calls, "v3").await;
-    let reasons = over(&line, calls).await;
+    let (reasons, _) = over(&line, calls).await;
     assert_eq!(reasons, only("caller_hung_up"));
     assert_eq!(handoffs(&line), only("recovery"));
 }

@@ -295,7 +295,4 @@ impl Roster {
 }
 
 #[cfg(test)]
-use holdline_session::{AttachReason, Attributes, Seek, SessionId};
-
-#[cfg(test)]
 mod tests;

@@ -233,6 +233,7 @@ impl Entry {
             worker,
             unfit: (!fit).then_some(state.as_str()),
             ejected,
+            runs: self.life == Life::Described,
             version: &self.about.version,
             rank: versions.rank(&self.about.version),
             rollout: self.pod.as_ref().and_then(|pod| pod.rollout.as_ref()),

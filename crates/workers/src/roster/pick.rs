@@ -40,6 +40,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) worker: WorkerId,
     /// `None`: it takes sessions; else the word for what keeps it from that.
     pub(crate) unfit: Option<&'static str>,
+    /// It runs, though it may be about to go.
+    pub(crate) runs: bool,
     pub(crate) version: &'a str,
     /// Greater is newer.
     pub(crate) rank: u64,
@@ -141,7 +143,8 @@ impl Rank {
 }
 
 /// Whether a session that goes there could never go back: the candidate writes another schema than
-/// the session has, and no worker of another version that takes sessions reads it.
+/// the session has, and no worker of another version reads it. One that is about to go counts: the
+/// last of a deploy still shows that the release before reads what the new one writes.
 fn is_one_way(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>) -> bool {
     let writes = candidate.writes;
     let home = wish.home;
@@ -152,9 +155,7 @@ fn is_one_way(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>)
         && home.is_none_or(|home| *home.version != *candidate.version && home.writes != writes);
     changes
         && !all.iter().any(|other| {
-            other.unfit.is_none()
-                && other.version != candidate.version
-                && other.reads.contains(&writes)
+            other.runs && other.version != candidate.version && other.reads.contains(&writes)
         })
 }
 

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use holdline_config::Eject;
-use holdline_session::{Epoch, MoveReason, Seq, Suspicion};
+use holdline_session::{
+    AttachReason, Attributes, Epoch, MoveReason, Seek, Seq, SessionId, Suspicion,
+};
 use holdline_telemetry::Metrics;
 
 use super::{

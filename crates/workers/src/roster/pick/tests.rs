@@ -11,6 +11,7 @@ fn worker(id: u64) -> Candidate<'static> {
     Candidate {
         worker: WorkerId(id),
         unfit: None,
+        runs: true,
         version: "v1",
         rank: 1,
         rollout: None,

@@ -246,8 +246,12 @@ fn calls_with_state_do_not_go_where_they_could_not_come_back_from() {
     let bridge = world.ready(3, "v1b");
     world.roster.workers.get_mut(&bridge).unwrap().about.reads = vec![2];
     assert_eq!(world.told(old), 1);
+    // So it does while it drains, as the last worker of a release that is replaced.
     world.roster.drain(bridge, Cause::Health, None, world.now);
+    world.later(REMIND_AFTER);
+    assert_eq!(world.told(old), 1);
 
+    world.roster.lost(bridge, "gone".to_owned(), world.now);
     world.later(REMIND_AFTER);
     assert_eq!(world.told(old), 0);
     world.rules(|rules| rules.rollout.allow_one_way = true);
