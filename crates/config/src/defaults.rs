@@ -91,6 +91,7 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 pub(crate) const POISON_LIMIT: u32 = 3;
 /// An outage that takes several workers shows itself as such within less.
 pub(crate) const STRIKE_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ISOLATION_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const RESUME_WINDOW: Duration = Duration::from_secs(15);
 pub(crate) const RESUME_ATTEMPTS: u32 = 3;
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(5);

@@ -37,16 +37,20 @@ section! {
         pub offer_timeout: Duration = defaults::OFFER_TIMEOUT,
         /// How long a release may stay unanswered.
         pub release_timeout: Duration = defaults::RELEASE_TIMEOUT,
-        /// How long delivered inputs may be outstanding with no commit advancing.
+        /// How long delivered inputs may be outstanding with no commit advancing; twice that for the
+        /// worker after one that failed, and four times for those after two.
         pub progress_timeout: Duration = defaults::PROGRESS_TIMEOUT,
         /// Waits between searches for a worker.
         pub seek: Seek = Seek::default(),
         /// What happens while no worker can be had.
         pub hold: Hold = Hold::default(),
-        /// Losses of a worker without progress after which a session ends.
-        pub poison_limit: u32 = defaults::POISON_LIMIT,
+        /// Losses of a worker without progress after which a session ends: at least 3, since it must
+        /// have been apart from all others who may be to blame.
+        pub poison_limit: u32 [3..=1_000] = defaults::POISON_LIMIT,
         /// How long such a session waits for its next worker.
         pub strike_pause: Duration = defaults::STRIKE_PAUSE,
+        /// How long it waits for a worker where no other such session is, before it goes to any.
+        pub isolation_wait: Duration = defaults::ISOLATION_WAIT,
         /// What happens when the caller's socket is lost.
         pub resume: Resume = Resume::default(),
         /// How long the last input may stay uncommitted.

@@ -33,6 +33,7 @@ pub(crate) fn session_limits(settings: &SessionSettings) -> Limits {
         give_up: settings.hold.give_up,
         poison_limit: settings.poison_limit,
         strike_pause: settings.strike_pause,
+        isolation_wait: settings.isolation_wait,
         resume_window: settings.resume.window,
         end_timeout: settings.end_timeout,
     }

@@ -46,7 +46,8 @@ pub struct Limits {
     pub offer_timeout: Duration,
     /// How long a release may stay unanswered.
     pub release_timeout: Duration,
-    /// How long delivered inputs may be outstanding with no commit advancing.
+    /// How long delivered inputs may be outstanding with no commit advancing. Twice that where the
+    /// worker before failed the session too, and four times after two.
     pub progress_timeout: Duration,
     /// First wait before another worker is sought after a failure; doubles up to `seek_max`.
     pub seek_min: Duration,
@@ -57,10 +58,14 @@ pub struct Limits {
     pub hold_after: Option<Duration>,
     /// How long a session may be without a worker before the caller is handed back.
     pub give_up: Duration,
-    /// Losses without progress after which a session ends.
+    /// Losses without progress after which a session ends, at the last of which it was kept apart
+    /// from all others who may be to blame; at least three.
     pub poison_limit: u32,
     /// How long a session waits for its next worker after each such loss but the first.
     pub strike_pause: Duration,
+    /// How long such a session waits, from the loss on, for a worker where it is kept apart from
+    /// others of its kind, before it goes to any.
+    pub isolation_wait: Duration,
     /// How long a caller lost without `stop` is awaited; zero: not at all.
     pub resume_window: Duration,
     /// How long `SessionEnded` may stay uncommitted.
@@ -97,6 +102,7 @@ impl Default for Limits {
             give_up: Duration::from_secs(30),
             poison_limit: 3,
             strike_pause: Duration::from_millis(100),
+            isolation_wait: Duration::from_secs(1),
             resume_window: Duration::from_secs(15),
             end_timeout: Duration::from_secs(5),
         }

@@ -38,6 +38,8 @@ pub(crate) enum Link {
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) epoch: Epoch,
+    /// The session is a suspect, and goes only where it is apart from all others who may be to blame.
+    pub(crate) kept_apart: bool,
     /// Known once the shell has found one.
     pub(crate) worker: Option<(WorkerId, String)>,
     /// Answered by then, or given up.
@@ -56,6 +58,10 @@ pub(crate) struct Attachment {
     /// When the handoff that led here began.
     pub(crate) since: Time,
     pub(crate) attached_at: Time,
+    /// As its offer was.
+    pub(crate) kept_apart: bool,
+    /// How long inputs may be outstanding with no commit advancing.
+    pub(crate) patience: Duration,
     /// The last seq handed to it.
     pub(crate) delivered: Seq,
     /// What was handed to it beyond the last commit: each input's seq and payload bytes. The log
@@ -131,7 +137,7 @@ impl Link {
     }
 
     /// When something is overdue.
-    pub(crate) fn next_deadline(&self, progress_timeout: Duration) -> Option<Time> {
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
         let own = match self {
             Self::Vacant { retry_at } => Some(*retry_at),
             Self::Seeking(offer) | Self::Moving(_, offer) => Some(offer.deadline),
@@ -140,9 +146,7 @@ impl Link {
             Self::Releasing(at, _, deadline) => at.held.is_none().then_some(*deadline),
             Self::Over => None,
         };
-        let stuck = self
-            .attachment()
-            .and_then(|at| at.stuck_at(progress_timeout));
+        let stuck = self.attachment().and_then(Attachment::stuck_at);
         own.into_iter().chain(stuck).min()
     }
 
@@ -174,7 +178,13 @@ impl Link {
 }
 
 impl Attachment {
-    pub(crate) fn new(offer: Offer, reason: AttachReason, since: Time, now: Time) -> Option<Self> {
+    pub(crate) fn new(
+        offer: Offer,
+        reason: AttachReason,
+        since: Time,
+        patience: Duration,
+        now: Time,
+    ) -> Option<Self> {
         let (worker, version) = offer.worker?;
         Some(Self {
             epoch: offer.epoch,
@@ -183,6 +193,8 @@ impl Attachment {
             reason,
             since,
             attached_at: now,
+            kept_apart: offer.kept_apart,
+            patience,
             delivered: Seq::default(),
             outstanding: VecDeque::new(),
             outstanding_bytes: 0,
@@ -226,11 +238,11 @@ impl Attachment {
     }
 
     /// When it counts as stuck, if nothing happens until then.
-    pub(crate) fn stuck_at(&self, progress_timeout: Duration) -> Option<Time> {
+    pub(crate) fn stuck_at(&self) -> Option<Time> {
         // A commit that waits for a slow leg is not the worker's delay.
         if self.held.is_some() {
             return None;
         }
-        self.waiting_since.map(|since| since + progress_timeout)
+        self.waiting_since.map(|since| since + self.patience)
     }
 }

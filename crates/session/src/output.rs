@@ -86,12 +86,14 @@ pub struct Seek {
     /// For a planned move: `avoid` must not be chosen at all, and the new worker must be a better
     /// place than it (not draining).
     pub planned: bool,
-    /// The session is a [`Suspicion::Suspect`] until this input is committed.
+    /// The session is a [`Suspicion::Suspect`] until this input is committed. `None` too for one
+    /// that waited `isolation_wait` for a place apart from others in vain: it is then placed as one
+    /// in doubt, and the loss of that place is held against nobody.
     pub suspect: Option<Seq>,
     /// The session is at least in [`Suspicion::Doubt`] until this input is committed.
     pub doubt: Option<Seq>,
-    /// Workers, with their versions, that failed this session since it last made progress: only if
-    /// there is no other. Where it is a suspect, so are all workers of these versions.
+    /// The last workers, with their versions, that failed this session since it made progress: only
+    /// if there is no other. Where there are several, the same holds for all workers of their versions.
     pub failed: Vec<(WorkerId, String)>,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Attributes, Epoch, Event, Fault, InputKind, LegName, LegRef, LegState, Limits, Output, Report,
     Seq, SessionId, Suspicion, Time, WorkerId,
     legs::{CommittedLegs, Legs, Phase},
-    link::{Link, Speaker},
+    link::{Attachment, Link, Speaker},
     log::Log,
     state::State,
     timers::Timers,
@@ -97,7 +97,7 @@ struct Recovery {
     failures: u32,
     /// The worker that was lost or is being left.
     avoid: Option<WorkerId>,
-    /// Workers that failed it since it last made progress, with their versions; at most
+    /// The last workers that failed it since it made progress, with their versions; at most
     /// `poison_limit`.
     failed: Vec<(WorkerId, String)>,
     /// The last input that a worker held when it was lost and this session may have been the cause:
@@ -107,7 +107,24 @@ struct Recovery {
     strikes: u32,
 }
 
+/// Doublings of the patience with a session's next workers.
+const PATIENCE_DOUBLINGS: usize = 2;
+
 impl Recovery {
+    /// What the next worker may take for progress: longer where others failed before it, since it
+    /// may be the machine that is slow, and each move only adds to its work.
+    fn patience(&self, limits: &Limits) -> Duration {
+        let doublings = self.failed.len().min(PATIENCE_DOUBLINGS);
+        limits.progress_timeout * (1 << doublings)
+    }
+
+    fn note_failed(&mut self, at: &Attachment, limits: &Limits) {
+        if self.failed.len() >= limits.poison_limit as usize {
+            self.failed.remove(0);
+        }
+        self.failed.push((at.worker, at.version.clone()));
+    }
+
     /// Whether the next input was in the hands of a worker that was lost.
     fn in_doubt(&self, committed: Seq) -> bool {
         committed < self.doubt_through
@@ -299,7 +316,7 @@ impl Session {
         let give_up = alone
             .filter(|_| matches!(self.life, Life::Running))
             .map(|alone| alone.give_up_at(&self.limits));
-        let link = self.link.next_deadline(self.limits.progress_timeout);
+        let link = self.link.next_deadline();
         // While a worker or a lost caller is waited for, the engine looks up often enough to notice
         // that it was itself not running for a part of that time.
         let link = link.filter(|due| *due < Time(u64::MAX));

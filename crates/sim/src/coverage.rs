@@ -128,6 +128,7 @@ marks! {
     AloneReleased "link: released with no target, to seeking",
     AloneLost "link: releasing with no target, lost",
     SuspectSeek "link: a suspect is kept apart",
+    SuspectAnywhere "link: a suspect is placed that could not be kept apart",
 }
 
 /// The marks of one seed.

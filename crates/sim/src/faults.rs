@@ -1,6 +1,6 @@
-//! What goes wrong. A fault that takes a worker away strikes only where every healthy call has
-//! committed something since its last loss: a call whose workers die again and again before any of
-//! them got anything done is, by the rules, a poison call.
+//! What goes wrong. No fault takes away the worker where a suspect is kept apart: whatever kills it
+//! there looks, by the rules, like the suspect's own doing. All other losses are a call's bad luck,
+//! however many of them follow each other.
 
 use holdline_session::Loss;
 
@@ -57,7 +57,7 @@ impl World {
     pub(crate) fn may_take(&self, worker: usize) -> bool {
         self.poison_live.is_none()
             && self.streams.iter().all(|stream| {
-                stream.worker != worker || stream.edge_gone || self.calls[stream.call].is_steady()
+                stream.worker != worker || stream.edge_gone || !stream.suspected.is_suspect()
             })
     }
 

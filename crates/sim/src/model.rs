@@ -114,6 +114,10 @@ struct At {
     /// When it was asked to let go.
     release_asked: Option<Time>,
     applied: u64,
+    /// As a suspect it was kept apart from all others who may be to blame.
+    apart: bool,
+    /// What it may take for progress.
+    patience: Duration,
 }
 
 /// What one step is expected to bring.
@@ -134,6 +138,8 @@ struct Step {
     target_fails: bool,
     fenced: u64,
     strike: Option<u32>,
+    /// It may have been the session's doing, and not for the first time.
+    blamed_again: bool,
     cleared: Option<Suspicion>,
     /// What must be said of an external input.
     taken: Option<Taken>,
@@ -167,6 +173,8 @@ pub(crate) struct Model {
     last_epoch: u64,
     /// Since when an answer is awaited to what is being prepared.
     asked_since: Time,
+    /// Whether what is being prepared is sought for a suspect, apart from others.
+    target_apart: bool,
     unattached_since: Time,
     hold: Hold,
     ending: Option<EndReason>,
@@ -219,6 +227,7 @@ impl Model {
             at: None,
             last_epoch: 0,
             asked_since: now,
+            target_apart: false,
             unattached_since: now,
             hold: Hold::default(),
             ending: None,

@@ -64,6 +64,11 @@ impl Suspected {
         }
     }
 
+    /// Whether the session is kept apart here from all others who may be to blame.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.is_some()
+    }
+
     /// The engine says that no more than this is left.
     pub(crate) fn clear(&mut self, left: Suspicion) {
         if left < Suspicion::Suspect {

@@ -34,6 +34,9 @@ impl World {
         if seek.suspect.is_some() {
             self.coverage.mark(Mark::SuspectSeek);
         }
+        if seek.suspect.is_none() && seek.failed.len() > 1 {
+            self.coverage.mark(Mark::SuspectAnywhere);
+        }
         self.open_stream(call, epoch.0, worker, Suspected::of(&seek));
         let version = format!("v{}", self.workers[worker].version);
         let worker = WorkerId(worker as u64);
@@ -77,7 +80,7 @@ impl World {
         let version = format!("v{}", self.workers[worker].version);
         if seek.avoid == Some(id) || seek.failed.iter().any(|(failed, _)| *failed == id) {
             0
-        } else if seek.suspect.is_some() && seek.failed.iter().any(|(_, failed)| *failed == version)
+        } else if seek.failed.len() > 1 && seek.failed.iter().any(|(_, failed)| *failed == version)
         {
             1
         } else {

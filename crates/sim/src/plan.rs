@@ -223,6 +223,7 @@ fn limits(rng: &mut Rng, small_log: bool, small_window: bool) -> Limits {
         hold_after: rng.percent(80).then(|| ms(rng.range(0, 300))),
         give_up: ms(rng.range(450, 1_200)),
         strike_pause: ms(50),
+        isolation_wait: ms(rng.range(51, 120)),
         resume_window: ms(300),
         end_timeout: ms(rng.range(150, 500)),
         ..Limits::default()

@@ -48,6 +48,7 @@ bugs! {
     StateOfEarlierAttach "state-of-earlier-attach",
     StrikesForgotten "strikes-forgotten",
     SuspectNotKeptApart "suspect-not-kept-apart",
+    IsolationEndless "isolation-endless",
     DoubtUntold "doubt-untold",
     ExternalTwice "external-input-twice",
     ExternalLost "external-input-lost",
@@ -390,6 +391,7 @@ fn with_bug(mut limits: Limits, bug: Option<Bug>) -> Limits {
         Some(Bug::ReleaseCutShort) => limits.release_timeout /= 3,
         Some(Bug::GivesUpTooEarly) => limits.give_up /= 2,
         Some(Bug::HoldSoundEarly) => limits.hold_after = limits.hold_after.map(|after| after / 2),
+        Some(Bug::IsolationEndless) => limits.isolation_wait *= 100,
         Some(Bug::StrikePauseSkipped) => limits.strike_pause /= 2,
         Some(Bug::ResumeWindowCut) => limits.resume_window /= 2,
         _ => {}

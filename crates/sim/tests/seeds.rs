@@ -114,7 +114,11 @@ const PLANTED: &[(Bug, &[&str])] = &[
     (Bug::StrikesForgotten, &["a poison call ends at its limit"]),
     (
         Bug::SuspectNotKeptApart,
-        &["a suspect is kept apart, and a reader of the schema is sought"],
+        &["a suspect is kept apart while that can be had, and a reader of the schema is sought"],
+    ),
+    (
+        Bug::IsolationEndless,
+        &["a suspect is kept apart while that can be had, and a reader of the schema is sought"],
     ),
     (
         Bug::ExternalTwice,

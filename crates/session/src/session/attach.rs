@@ -170,10 +170,7 @@ impl Session {
 
     /// What the clock says about workers.
     pub(super) fn check_link(&mut self, now: Time, out: &mut Vec<Output>) {
-        let due = self
-            .link
-            .next_deadline(self.limits.progress_timeout)
-            .is_some_and(|due| due <= now);
+        let due = self.link.next_deadline().is_some_and(|due| due <= now);
         if due {
             self.link_overdue(now, out);
         }
@@ -188,14 +185,12 @@ impl Session {
     }
 
     fn link_overdue(&mut self, now: Time, out: &mut Vec<Output>) {
-        let progress_timeout = self.limits.progress_timeout;
         let stuck = self
             .link
             .attachment()
-            .and_then(|at| at.stuck_at(progress_timeout))
-            .is_some_and(|at| at <= now);
-        if stuck {
-            let detail = format!("no commit for {progress_timeout:?}");
+            .filter(|at| at.stuck_at().is_some_and(|due| due <= now));
+        if let Some(at) = stuck {
+            let detail = format!("no commit for {:?}", at.patience);
             return self.lost(now, "stuck", detail, HangupCause::Stuck, out);
         }
         // What is due is the one thing that this state of the link waits for.
@@ -238,18 +233,24 @@ impl Session {
     ) -> Offer {
         let epoch = self.next_epoch;
         self.next_epoch = epoch.next();
+        let committed = self.log.committed();
+        let alone = self.recovery.alone.as_ref();
+        let in_time = alone.is_none_or(|alone| now < alone.kept_apart_until(&self.limits));
+        let suspect = self.recovery.suspect_through(committed);
+        let suspect = suspect.filter(|_| in_time);
         out.push(Output::Seek(Seek {
             epoch,
             reason,
             schema: self.state.schema(),
             avoid,
             planned,
-            suspect: self.recovery.suspect_through(self.log.committed()),
-            doubt: self.recovery.doubt_through(self.log.committed()),
+            suspect,
+            doubt: self.recovery.doubt_through(committed),
             failed: self.recovery.failed.clone(),
         }));
         Offer {
             epoch,
+            kept_apart: suspect.is_some(),
             worker: None,
             deadline: now + self.limits.offer_timeout,
             leave: None,
@@ -345,7 +346,7 @@ impl Session {
             };
             let detail = format!(
                 "{} workers in a row failed at input {}",
-                self.limits.poison_limit,
+                self.recovery.strikes + 1,
                 self.log.committed().next()
             );
             return self.begin_end(now, EndReason::Poisoned, detail, out);
@@ -376,11 +377,12 @@ impl Session {
         }
     }
 
-    /// What a loss means for the session. It counts only where the session may have caused it: something was outstanding, or the worker
-    /// had only just been handed the state; a commit that waits for a slow leg proves that its
-    /// inputs did no harm. It is a strike where the next input was outstanding at
-    /// an earlier loss too: a batch that took a worker with it is looked through one by one, and
-    /// the input in it that is to blame is known at its second victim.
+    /// What a loss means for the session. It counts only where the session may have caused it:
+    /// something was outstanding, or the worker had only just been handed the state; a commit that
+    /// waits for a slow leg proves that its inputs did no harm. It is a strike where the next input
+    /// was outstanding at an earlier loss too: a batch that took a worker with it is looked through
+    /// one by one, and the input in it that is to blame is known at its second victim. From then on
+    /// only losses count at which the session was kept apart from all others who may be to blame.
     fn count_loss(&mut self, now: Time, at: &Attachment, out: &mut Vec<Output>) -> Blame {
         let position = self.log.committed();
         let just_attached =
@@ -390,27 +392,30 @@ impl Session {
         if !outstanding && (survived.is_some() || !just_attached) {
             return Blame::None;
         }
-        self.recovery.failed.push((at.worker, at.version.clone()));
-        let is_strike = self.recovery.in_doubt(position);
-        if is_strike {
+        let again = self.recovery.in_doubt(position);
+        self.recovery.note_failed(at, &self.limits);
+        let held = at.delivered.max(position.next());
+        self.recovery.doubt_through = self.recovery.doubt_through.max(held);
+        if !again {
+            return Blame::Doubt;
+        }
+        if self.recovery.strikes == 0 || at.kept_apart {
             self.recovery.strikes += 1;
             let strikes = self.recovery.strikes;
             out.push(Output::Report(Report::Strike { strikes }));
         }
-        let held = at.delivered.max(position.next());
-        self.recovery.doubt_through = self.recovery.doubt_through.max(held);
-        if self.recovery.strikes + 1 >= self.limits.poison_limit {
+        if at.kept_apart && self.recovery.strikes + 1 >= self.limits.poison_limit {
             Blame::Poison
-        } else if is_strike {
-            Blame::Strike
         } else {
-            Blame::Doubt
+            Blame::Strike
         }
     }
 
     fn attach(&mut self, now: Time, offer: Offer, reason: AttachReason, out: &mut Vec<Output>) {
         let epoch = offer.epoch;
-        let Some(mut at) = Attachment::new(offer, reason, self.recovery.since, now) else {
+        let patience = self.recovery.patience(&self.limits);
+        let Some(mut at) = Attachment::new(offer, reason, self.recovery.since, patience, now)
+        else {
             // An answer before the shell said whom it asked: the shell is at fault, ask again.
             let cause = HangupCause::Fenced;
             out.push(Output::Hangup { epoch, cause });

@@ -50,6 +50,11 @@ impl Alone {
         self.since + self.absent + limits.give_up
     }
 
+    /// Until when a suspect waits for a place where it is kept apart. Later any place will do.
+    pub(super) fn kept_apart_until(&self, limits: &Limits) -> Time {
+        self.since + self.absent + limits.isolation_wait
+    }
+
     /// When the next piece of hold sound is due.
     fn piece_at(&self, limits: &Limits) -> Option<Time> {
         let begins = self.since + self.absent + limits.hold_after?;

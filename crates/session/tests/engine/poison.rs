@@ -1,5 +1,7 @@
 //! A call that kills its workers is found out and kept apart; a call that is merely unlucky is not.
 
+use std::time::Duration;
+
 use holdline_session::{
     EndReason, Epoch, Event, Fault, FromWorker, HangupCause, InputKind, MoveReason, Report, Seq,
     Suspicion,
@@ -202,8 +204,9 @@ fn at_the_limit_the_session_ends_alone_and_kills_no_further_worker() {
 
 #[test]
 fn a_target_that_waits_is_spared_when_the_limit_is_reached() {
-    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 2);
+    let (mut rig, mut epoch) = Rig::running(|_| {});
     rig.control("boom");
+    again(&mut rig, &mut epoch);
     again(&mut rig, &mut epoch);
     rig.said(epoch, FromWorker::Draining { within: None });
     let target = rig.attach();
@@ -211,6 +214,103 @@ fn a_target_that_waits_is_spared_when_the_limit_is_reached() {
     let outs = rig.take();
     assert!(outs.hangup(target).is_some() && outs.attach(target).is_none());
     assert_eq!(outs.ending(), Some(EndReason::Poisoned));
+}
+
+/// Lets the search for a worker fail until the session may go to any, and attaches it there.
+fn placed_anyway(rig: &mut Rig, wait: Duration) -> Epoch {
+    let mut epoch = rig.take().seeks()[0].epoch;
+    let mut waited = Duration::ZERO;
+    while waited < wait {
+        let reason = "1 worker: 1 with another suspect session".to_owned();
+        rig.feed(Event::SeekFailed { epoch, reason });
+        assert!(rig.take().seeks().is_empty());
+        rig.advance(ms(50));
+        waited += ms(50);
+        let seek = rig.take().seeks()[0].clone();
+        assert_eq!(seek.suspect.is_some(), waited < wait, "after {waited:?}");
+        epoch = seek.epoch;
+    }
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    epoch
+}
+
+#[test]
+fn where_a_suspect_cannot_be_kept_apart_it_goes_anywhere_and_no_loss_there_is_held_against_it() {
+    let (mut rig, mut epoch) = Rig::running(|limits| {
+        limits.isolation_wait = ms(200);
+        limits.seek_min = ms(50);
+        limits.seek_max = ms(50);
+    });
+    rig.control("slow for all");
+    again(&mut rig, &mut epoch);
+    rig.lose(epoch);
+    for _ in 0..9 {
+        epoch = placed_anyway(&mut rig, ms(200));
+        assert_eq!(rig.take().seqs(epoch), [2]);
+        rig.lose(epoch);
+        assert_eq!((rig.view().ending, rig.view().strikes), (None, 1));
+    }
+    // The same loss where it was kept apart is the verdict.
+    epoch = rig.take().seeks()[0].epoch;
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    rig.lose(epoch);
+    assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
+}
+
+#[test]
+fn no_session_is_ended_for_losses_while_it_was_not_kept_apart_however_low_the_limit() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 1);
+    rig.control("boom");
+    again(&mut rig, &mut epoch);
+    again(&mut rig, &mut epoch);
+    assert_eq!(rig.view().ending, None);
+    rig.lose(epoch);
+    assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
+}
+
+/// Waits until the worker is given up, at `patience` and not before, and attaches the next.
+fn outwaited(rig: &mut Rig, epoch: &mut Epoch, patience: u64) {
+    rig.advance(ms(patience - 1));
+    assert!(rig.take().hangup(*epoch).is_none(), "before {patience} ms");
+    rig.advance(ms(1));
+    let outs = rig.take();
+    assert_eq!(outs.hangup(*epoch), Some(HangupCause::Stuck));
+    *epoch = outs.seeks()[0].epoch;
+    rig.offer(*epoch);
+    rig.said(*epoch, FromWorker::Accept);
+}
+
+#[test]
+fn each_worker_in_a_row_gets_more_time_up_to_four_times_as_much() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    rig.control("slow for all");
+    for patience in [1_000, 2_000, 4_000, 4_000] {
+        outwaited(&mut rig, &mut epoch, patience);
+    }
+    // Who made progress is like new to the next.
+    rig.commit(epoch, 2);
+    rig.lose(epoch);
+    let epoch = &mut rig.take().seeks()[0].epoch.clone();
+    rig.offer(*epoch);
+    rig.said(*epoch, FromWorker::Accept);
+    rig.control("slow again");
+    outwaited(&mut rig, epoch, 1_000);
+}
+
+#[test]
+fn those_who_failed_it_last_are_remembered() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.isolation_wait = ms(0));
+    rig.control("boom");
+    for losses in 1..6 {
+        rig.lose(epoch);
+        let seek = rig.take().seeks()[0].clone();
+        assert_eq!(seek.failed.len(), losses.min(3));
+        epoch = seek.epoch;
+        rig.offer(epoch);
+        rig.said(epoch, FromWorker::Accept);
+    }
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl Model {
             waiting_since: now,
             release_asked: None,
             applied: 0,
+            apart: self.target_apart,
+            patience: match self.failed.len() {
+                0 => self.limits.progress_timeout,
+                1 => self.limits.progress_timeout * 2,
+                _ => self.limits.progress_timeout * 4,
+            },
         });
         Ok(())
     }

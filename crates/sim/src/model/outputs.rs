@@ -149,11 +149,16 @@ impl Model {
         );
         self.last_epoch = seek.epoch.0;
         self.asked_since = now;
+        let apart_until = self.unattached_since + self.limits.isolation_wait;
+        let suspect = self
+            .suspect_through()
+            .filter(|_| seek.planned || now < apart_until);
+        self.target_apart = suspect.is_some();
         ensure!(
-            seek.suspect.map(|through| through.0) == self.suspect_through()
+            seek.suspect.map(|through| through.0) == suspect
                 && seek.doubt.map(|through| through.0) == self.doubt_through()
                 && seek.schema == self.schema,
-            "a suspect is kept apart, and a reader of the schema is sought",
+            "a suspect is kept apart while that can be had, and a reader of the schema is sought",
             "suspect {:?}, in doubt {:?}, schema {}",
             seek.suspect,
             seek.doubt,
@@ -196,7 +201,7 @@ impl Model {
         if *cause == HangupCause::Stuck {
             let waited = now.since(at.waiting_since);
             ensure!(
-                !at.outstanding.is_empty() && waited >= self.limits.progress_timeout,
+                !at.outstanding.is_empty() && waited >= at.patience,
                 "stuck is who had work and time",
                 "{} inputs, {waited:?}",
                 at.outstanding.len()
@@ -220,7 +225,7 @@ impl Model {
                 coverage.mark(loss_mark(kind));
                 self.release_had_its_time(now, kind)?;
                 self.counts_loss(now);
-                let struck = self.step.strike.is_some() || self.step.poisoned;
+                let struck = self.step.blamed_again;
                 let next = self.link.loses(struck, coverage);
                 self.moves_link(next, "loses")?;
             }
@@ -326,7 +331,7 @@ impl Model {
     }
 
     /// A loss is held against a session only where it may have caused it, and is a strike only
-    /// where the next input was outstanding at an earlier loss.
+    /// where the next input was outstanding at an earlier loss, and where a suspect was kept apart.
     fn counts_loss(&mut self, now: Time) {
         let Some(at) = &self.at else { return };
         let delivered = at.next - 1;
@@ -338,15 +343,22 @@ impl Model {
         }) {
             return;
         }
+        let apart = at.apart;
         self.failed.extend(self.worker);
+        if self.failed.len() > self.limits.poison_limit as usize {
+            self.failed.remove(0);
+        }
         self.loss_at = Some(self.committed);
         if self.doubted > self.committed {
-            self.strikes += 1;
-            self.step.strike = Some(self.strikes);
+            self.step.blamed_again = true;
+            if self.strikes == 0 || apart {
+                self.strikes += 1;
+                self.step.strike = Some(self.strikes);
+            }
             self.paused_until = now + self.limits.strike_pause;
         }
         self.doubted = self.doubted.max(delivered).max(self.committed + 1);
-        self.step.poisoned = self.strikes + 1 >= self.limits.poison_limit;
+        self.step.poisoned = apart && self.strikes + 1 >= self.limits.poison_limit;
     }
 
     /// What the session says of itself is what the model says of it.

@@ -194,7 +194,7 @@ impl<'a> Newest<'a> {
 enum Trust {
     /// It failed the session, or is being left by it.
     Failed,
-    /// Another of its version failed the session, and not only once.
+    /// Another of its version failed the session, and it was not the only one to do so.
     Doubted,
     Full,
 }
@@ -204,7 +204,7 @@ fn trust(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Trust {
     let of_version = |(_, version): &(WorkerId, String)| version == candidate.version;
     if wish.avoid == Some(candidate.worker) || wish.failed.iter().any(failed) {
         Trust::Failed
-    } else if wish.suspicion == Suspicion::Suspect && wish.failed.iter().any(of_version) {
+    } else if wish.failed.len() > 1 && wish.failed.iter().any(of_version) {
         Trust::Doubted
     } else {
         Trust::Full
