@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Stdio};
 
-use tokio::task::JoinHandle;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::line::{Counting, Line, words};
 use crate::support::soon;
@@ -20,16 +20,22 @@ const TAKEN_BACK: &str = "version taken back: a call went well on it";
 /// The canary's place.
 const CANARY: usize = 2;
 
-/// Starts the canary each time that it is gone, as a kubelet does.
-fn crash_loop(line: &Line) -> JoinHandle<()> {
+/// Starts the canary each time that it is gone, as a kubelet does, until it is told to stop.
+fn crash_loop(line: &Line) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let mut command = line.command(CANARY, &["v2", "--crash"]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    tokio::spawn(async move {
+    let (stop, mut stopped) = oneshot::channel();
+    let looping = tokio::spawn(async move {
         loop {
             let mut process = command.spawn().unwrap();
-            process.wait().await.unwrap();
+            tokio::select! {
+                ended = process.wait() => drop(ended.unwrap()),
+                // Its port is free once it is gone for good.
+                _ = &mut stopped => return process.kill().await.unwrap(),
+            }
         }
-    })
+    });
+    (stop, looping)
 }
 
 /// A whole call, which must be answered whatever happens; tells by whom.
@@ -54,7 +60,7 @@ async fn a_version_that_crashes_at_every_call_costs_none_and_is_taken_back_when_
     let _workers = [line.worker(0, &["v1"]).await, line.worker(1, &["v1"]).await];
     let mut bystanders: Vec<Counting> = line.call(BYSTANDERS).await;
     let undisturbed = words(&line.told("call began", BYSTANDERS).await, "session");
-    let crashing = crash_loop(&line);
+    let (stop, crashing) = crash_loop(&line);
 
     let mut calls = 0_u32;
     let calling = async {
@@ -77,8 +83,8 @@ async fn a_version_that_crashes_at_every_call_costs_none_and_is_taken_back_when_
     );
 
     // What it needed is there now.
-    crashing.abort();
-    let _ = crashing.await;
+    stop.send(()).unwrap();
+    crashing.await.unwrap();
     let _mended = line.worker(CANARY, &["v2"]).await;
     let calling = async {
         while line.lines(TAKEN_BACK).is_empty() {

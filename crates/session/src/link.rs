@@ -71,6 +71,8 @@ pub(crate) struct Attachment {
     /// Commits applied, and how many of them it has been told of.
     pub(crate) applied: u64,
     pub(crate) told: u64,
+    /// The session is less suspected than when it was last told, and it is to know.
+    pub(crate) cleared: bool,
     /// Since when inputs are outstanding with no commit advancing.
     pub(crate) waiting_since: Option<Time>,
     /// A commit that waits for a leg to take more, and since when.
@@ -200,6 +202,7 @@ impl Attachment {
             outstanding_bytes: 0,
             applied: 0,
             told: 0,
+            cleared: false,
             waiting_since: None,
             held: None,
             leave: offer.leave.map(|reason| (reason, now)),

@@ -141,6 +141,8 @@ struct Step {
     /// It may have been the session's doing, and not for the first time.
     blamed_again: bool,
     cleared: Option<Suspicion>,
+    /// The worker has to hear that its commit was applied.
+    untold: bool,
     /// What must be said of an external input.
     taken: Option<Taken>,
     poisoned: bool,

@@ -36,6 +36,10 @@ pub(crate) struct Stream {
     pub(crate) edge: usize,
     /// What its session was suspected of when it was opened, and still is as its edge knows.
     pub(crate) suspected: Suspected,
+    /// The same as its offer says it.
+    pub(crate) offered: Suspected,
+    /// The same as its worker knows, once it has accepted.
+    pub(crate) watched: Suspected,
     pub(crate) up: VecDeque<Up>,
     pub(crate) down: VecDeque<Down>,
     up_at: u64,
@@ -107,6 +111,8 @@ impl World {
             worker,
             edge: self.calls[call].edge,
             suspected,
+            offered: suspected,
+            watched: Suspected::default(),
             up: VecDeque::new(),
             down: VecDeque::new(),
             up_at: 0,

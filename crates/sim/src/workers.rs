@@ -9,7 +9,7 @@ use holdline_session::{
 
 use crate::{
     coverage::Mark,
-    network::{Suspected, Up},
+    network::Up,
     plan::Poison,
     program::Program,
     queue::Happening,
@@ -48,8 +48,9 @@ pub(crate) struct Agent {
     working: bool,
     releasing: bool,
     stuck: bool,
-    /// What the offer said of suspicion, until that is done.
-    suspected: Suspected,
+    /// How far each commit went that the edge has not said to be applied, and how many it has.
+    unapplied: VecDeque<u64>,
+    applied: u64,
     /// The next commit breaks a rule.
     pub(crate) garbled: bool,
     /// Outside work that this agent has begun.
@@ -150,10 +151,9 @@ impl World {
             };
             return self.say_up(stream, Up::Said(reject));
         }
-        self.streams[stream].agent = Some(Agent {
-            suspected: self.streams[stream].suspected,
-            ..Agent::default()
-        });
+        let line = &mut self.streams[stream];
+        line.watched = line.offered;
+        line.agent = Some(Agent::default());
         self.say_up(stream, Up::Said(FromWorker::Accept));
     }
 
@@ -162,10 +162,10 @@ impl World {
     fn has_clash(&self, stream: usize) -> bool {
         let line = &self.streams[stream];
         self.streams.iter().any(|other| {
-            let agent = other.agent.as_ref();
             other.worker == line.worker
                 && other.call != line.call
-                && agent.is_some_and(|agent| agent.suspected.clashes_with(&line.suspected))
+                && (other.agent.is_some() || !other.edge_gone)
+                && other.watched.clashes_with(&line.offered)
         })
     }
 
@@ -177,9 +177,17 @@ impl World {
         }
         match message {
             ToWorker::Attach(attach) => return self.attached(stream, &attach),
-            ToWorker::Inputs { inputs, .. } => {
-                if let Some(agent) = &mut self.streams[stream].agent {
+            ToWorker::Inputs { inputs, applied } => {
+                let line = &mut self.streams[stream];
+                if let Some(agent) = &mut line.agent {
                     agent.inbox.extend(inputs);
+                    // A commit that goes down with its worker has cleared nobody.
+                    while agent.applied < applied
+                        && let Some(through) = agent.unapplied.pop_front()
+                    {
+                        agent.applied += 1;
+                        line.watched.done(through);
+                    }
                 }
             }
             ToWorker::Release { .. } if deaf => return self.coverage.mark(Mark::Deaf),
@@ -286,7 +294,7 @@ impl World {
             return;
         };
         let mut commit = program.commit(commands);
-        agent.suspected.done(commit.through.0);
+        agent.unapplied.push_back(commit.through.0);
         if std::mem::take(&mut agent.garbled) && calm {
             commit.through = Seq(commit.through.0 + 1_000);
             self.coverage.mark(Mark::BadCommit);

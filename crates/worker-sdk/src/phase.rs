@@ -1,6 +1,7 @@
 //! Where this process is on its way out, and how many sessions it still has.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -51,6 +52,10 @@ pub(crate) struct Suspicion {
     degree: Degree,
     suspect_through: u64,
     doubt_through: u64,
+    /// How far each commit went that the edge has not said to be applied.
+    unapplied: VecDeque<u64>,
+    /// Commits that it has.
+    applied: u64,
     watched: Watched,
 }
 
@@ -104,6 +109,8 @@ impl Gate {
             degree,
             suspect_through: offer.suspect_through,
             doubt_through: offer.doubt_through,
+            unapplied: VecDeque::new(),
+            applied: 0,
             watched: Arc::clone(&self.watched),
         }))
     }
@@ -135,8 +142,19 @@ impl Drop for Place {
 }
 
 impl Suspicion {
-    /// What is left of it once all inputs up to this one are handled.
-    pub(crate) fn after(mut self, through: u64) -> Option<Self> {
+    /// Notes a commit that goes out, of all inputs up to this one.
+    pub(crate) fn committed(&mut self, through: u64) {
+        self.unapplied.push_back(through);
+    }
+
+    /// What is left of it where the edge has applied so many commits. Not before: a commit that goes
+    /// down with its worker has cleared nobody.
+    pub(crate) fn after(mut self, applied: u64) -> Option<Self> {
+        let mut through = 0;
+        while self.applied < applied {
+            through = self.unapplied.pop_front()?;
+            self.applied += 1;
+        }
         if through >= self.suspect_through.max(self.doubt_through) {
             return None;
         }
@@ -223,12 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handled_lessens_suspicion() {
+    fn what_is_handled_and_applied_lessens_suspicion() {
         let gate = Gate::new();
-        let suspect = gate.admit_suspect(&offer("a", 2, 4)).unwrap().unwrap();
+        let mut suspect = gate.admit_suspect(&offer("a", 2, 4)).unwrap().unwrap();
+        for through in [1, 2, 2, 4] {
+            suspect.committed(through);
+        }
         let suspect = suspect.after(1).unwrap();
         assert!(gate.admit_suspect(&offer("b", 0, 3)).is_err());
-        let doubted = suspect.after(2).unwrap();
+        let doubted = suspect.after(2).unwrap().after(3).unwrap();
         assert!(gate.admit_suspect(&offer("b", 0, 3)).is_ok());
         assert!(gate.admit_suspect(&offer("c", 3, 3)).is_err());
         assert!(doubted.after(4).is_none());

@@ -88,7 +88,9 @@ async fn attachment<W: Worker>(
     };
     session.perform(progress).await?;
     session.live(incoming).await?;
-    // Released: another worker has the session now, and its jobs with it.
+    // Released: another worker has the session now, and its jobs with it. What was under suspicion
+    // stays so until the edge has the last commit.
+    let _suspicion = session.suspicion.take();
     drop(session);
     match timeout(HANGUP_TIMEOUT, incoming.message()).await {
         Ok(Ok(Some(_))) => Err(End::protocol("the session was released")),
@@ -119,6 +121,8 @@ impl<W: Worker> Session<'_, W> {
             tokio::select! {
                 message = incoming.message() => match request(message)? {
                     Request::Inputs(inputs) => {
+                        let suspicion = self.suspicion.take();
+                        self.suspicion = suspicion.and_then(|left| left.after(inputs.applied));
                         let progress = self.attachment.inputs(inputs.inputs);
                         self.perform(progress).await?;
                     }
@@ -148,8 +152,9 @@ impl<W: Worker> Session<'_, W> {
     async fn perform(&mut self, progress: Progress) -> Result<(), End> {
         for step in progress.steps {
             if let Some(commit) = step.commit {
-                let suspicion = self.suspicion.take();
-                self.suspicion = suspicion.and_then(|left| left.after(commit.through_seq));
+                if let Some(suspicion) = &mut self.suspicion {
+                    suspicion.committed(commit.through_seq);
+                }
                 self.port.send(Message::Commit(commit)).await?;
             }
             for job in step.starts {

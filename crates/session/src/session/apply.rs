@@ -171,6 +171,9 @@ impl Session {
             let left = self.recovery.suspicion(self.log.committed());
             if left < before {
                 out.push(Output::Report(Report::Cleared { epoch, left }));
+                if let Some(at) = self.link.attachment_mut() {
+                    at.cleared = true;
+                }
             }
             out.push(Output::Report(Report::Committed {
                 inputs: removed.inputs,

@@ -260,8 +260,9 @@ impl Session {
                 say(full);
             }
         }
-        if !batch.inputs.is_empty() || untold >= UNTOLD_MAX {
+        if !batch.inputs.is_empty() || untold >= UNTOLD_MAX || at.cleared {
             at.told = applied;
+            at.cleared = false;
             say(batch.inputs);
         }
     }

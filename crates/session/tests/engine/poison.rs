@@ -136,6 +136,19 @@ fn progress_clears_the_strikes_but_care_is_taken_until_the_inputs_in_doubt_are_b
 }
 
 #[test]
+fn a_worker_hears_at_once_that_a_session_is_no_suspect_any_more() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    rig.control("a");
+    again(&mut rig, &mut epoch);
+    rig.commit(epoch, 2);
+    let outs = rig.take();
+    assert_eq!(outs.applied(epoch), [1], "though nothing follows");
+    // Who is under no suspicion hears it with what comes next.
+    rig.commit_with(epoch, 2, vec![send("caller", "more")]);
+    assert!(rig.take().applied(epoch).is_empty());
+}
+
+#[test]
 fn every_worker_that_failed_is_named_until_there_is_progress() {
     let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
     rig.control("a");

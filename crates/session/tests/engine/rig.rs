@@ -299,6 +299,18 @@ impl Outs {
         self.inputs(epoch).iter().map(|input| input.seq.0).collect()
     }
 
+    /// Of how many applied commits each message with inputs tells.
+    pub(crate) fn applied(&self, epoch: Epoch) -> Vec<u64> {
+        let told = self.0.iter().filter_map(|out| match out {
+            Output::ToWorker {
+                epoch: of,
+                message: ToWorker::Inputs { applied, .. },
+            } if *of == epoch => Some(*applied),
+            _ => None,
+        });
+        told.collect()
+    }
+
     pub(crate) fn kinds(&self, epoch: Epoch) -> Vec<InputKind> {
         self.inputs(epoch)
             .into_iter()

@@ -39,6 +39,7 @@ impl Model {
                     "{} inputs",
                     inputs.len()
                 );
+                self.step.untold = false;
                 ensure!(
                     *applied == at.applied,
                     "a worker is told how many of its commits took effect",

@@ -106,6 +106,12 @@ impl Model {
             "suspicion ends with what caused it",
             "that was not said"
         );
+        let releases = self.at.as_ref().is_none_or(|at| at.release_asked.is_some());
+        ensure!(
+            !step.untold || releases,
+            "suspicion ends at the worker too",
+            "it was not told"
+        );
         ensure!(
             !step.poisoned || self.ending.is_some(),
             "a poison call ends at its limit",
@@ -237,6 +243,7 @@ impl Model {
             Report::Cleared { left, .. } => {
                 coverage.mark(Mark::Cleared);
                 let expected = self.step.cleared.take();
+                self.step.untold = true;
                 ensure!(
                     expected == Some(*left),
                     "suspicion ends with what caused it",

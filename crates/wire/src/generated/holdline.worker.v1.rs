@@ -92,14 +92,14 @@ pub struct Offer {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Not 0: workers failed at an input up to this seq, more than once. Until all inputs up to it are
-    /// handled, the session is a suspect: a worker runs none beside another suspect or a session in
+    /// Not 0: workers failed at an input up to this seq, more than once. Until a commit of all inputs up
+    /// to it is applied (see Inputs), the session is a suspect: a worker runs none beside another suspect or a session in
     /// doubt, whichever edge they come from. It rejects the later one of the two with `retry`. A suspect
     /// that finds no such worker for a while is offered as one in doubt.
     #[prost(uint64, tag = "5")]
     pub suspect_through: u64,
-    /// Not 0: a worker was lost while it had inputs up to this seq. Until all of them are handled, the
-    /// session is in doubt: a worker does not run it beside a suspect.
+    /// Not 0: a worker was lost while it had inputs up to this seq. Until a commit of all of them is
+    /// applied, the session is in doubt: a worker does not run it beside a suspect.
     #[prost(uint64, tag = "6")]
     pub doubt_through: u64,
 }

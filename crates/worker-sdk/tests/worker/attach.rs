@@ -178,6 +178,13 @@ async fn one_session_under_suspicion_at_a_time_until_it_has_shown_that_it_does_n
     first.say(Request::Attach(fresh())).await;
     first.inputs(vec![frame(1, "to caller hello")]).await;
     assert_eq!(first.commit().await.through_seq, 1);
+    // The commit may still be lost with the worker: only the edge knows that it took effect.
+    let (_, answer) = offered("second", 9).await;
+    assert!(matches!(answer, Message::Reject(_)), "{answer:?}");
+    let inputs = vec![frame(2, "to caller hello again")];
+    let told = v1::Inputs { inputs, applied: 1 };
+    first.say(Request::Inputs(told)).await;
+    assert_eq!(first.commit().await.through_seq, 2);
     let (_, answer) = offered("second", 9).await;
     assert_eq!(answer, Message::Accept(v1::Accept {}));
 }

@@ -296,7 +296,10 @@ fn a_worker_that_failed_the_session_is_the_last_resort_however_new() {
     assert_eq!(picked(&[newer_but_failed, old], &wish), 3);
     assert_eq!(picked(&[newer_but_failed], &wish), 2);
     // but a second one does: a version that works comes before another worker of that one.
-    let failed = [(WorkerId(2), "v2".to_owned()), (WorkerId(9), "v2".to_owned())];
+    let failed = [
+        (WorkerId(2), "v2".to_owned()),
+        (WorkerId(9), "v2".to_owned()),
+    ];
     let wish = Wish {
         failed: &failed,
         ..wish
