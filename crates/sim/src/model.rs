@@ -132,6 +132,8 @@ struct Step {
     lost: VecDeque<u64>,
     /// The caller is gone for good, and this is what that must be called.
     caller_gone: Option<EndReason>,
+    /// A lost caller was awaited until this step.
+    was_awaited: bool,
     /// The reason of an end that the edge or an operator asks for.
     asked: Option<EndReason>,
     /// The event itself ends what is being prepared.

@@ -231,6 +231,7 @@ impl Model {
             .legs
             .extract_if(.., |_, leg| leg.phase == Phase::Awaited)
             .next();
+        self.step.was_awaited = awaited.is_some();
         if let Some((_, caller)) = awaited
             && reason == EndReason::CallerLost
         {
