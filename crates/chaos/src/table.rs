@@ -1,6 +1,9 @@
 //! The chaos table.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use crate::verdict::{Count, TO_CALLER, TO_MODEL, Tally};
 
@@ -44,6 +47,12 @@ impl Row {
     /// Says something about the row.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
+    }
+
+    /// Says where the losses of its tally were.
+    pub(crate) fn tell_losses(&mut self, start: Instant) {
+        let losses = self.tally.losses.iter();
+        self.lost_where = losses.map(|loss| loss.in_words(start)).collect();
     }
 
     /// A further promise, and whether it was kept.

@@ -3,7 +3,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -47,6 +50,8 @@ enum Folder {
 pub(crate) struct Trial {
     pub(crate) stage: Stage,
     pub(crate) callers: Callers,
+    /// How many more are up, whom the fault itself brings and takes away.
+    pub(crate) passing: Arc<AtomicUsize>,
     /// Of callers who have hung up already.
     parted: Vec<CallRecord>,
     pub(crate) random: Prng,
@@ -117,6 +122,7 @@ impl Trial {
         Ok(Self {
             stage: Stage::set_up(plan, "v1").await?,
             callers: Callers::default(),
+            passing: Arc::default(),
             parted: Vec::new(),
             random: Prng::new(settings.seed),
             model: Arc::new(model),
@@ -167,7 +173,7 @@ impl Trial {
         let seconds = self.start.elapsed().as_secs_f64();
         tell(&format!(
             "{seconds:>7.1} s  {:>3} calls up  {text}",
-            self.callers.up()
+            self.callers.up() + self.passing.load(Ordering::Relaxed)
         ));
     }
 
@@ -293,19 +299,7 @@ impl Outcome {
             sum("holdline_session_holds_total"),
             row.in_gaps,
         ));
-        for loss in &row.tally.losses {
-            let seconds = |at: Instant| at.saturating_duration_since(self.start).as_secs_f64();
-            row.lost_where.push(format!(
-                "call {}: frames {} to {} {} of its stream {} are lost, sent at {:.2} to {:.2} s",
-                loss.call,
-                loss.frames.0,
-                loss.frames.1,
-                loss.way,
-                loss.part,
-                seconds(loss.sent.from),
-                seconds(loss.sent.until),
-            ));
-        }
+        row.tell_losses(self.start);
         row.expect(self.in_order, || {
             "a process did not end in good order".to_owned()
         });

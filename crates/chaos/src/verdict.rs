@@ -49,6 +49,27 @@ pub(crate) struct Loss {
     pub(crate) frames: (u32, u32),
     /// When these two were sent.
     pub(crate) sent: Span,
+    /// When the call was over.
+    pub(crate) over: Instant,
+}
+
+impl Loss {
+    /// In words, with times since the trial began.
+    pub(crate) fn in_words(&self, start: Instant) -> String {
+        let seconds = |at: Instant| at.saturating_duration_since(start).as_secs_f64();
+        format!(
+            "call {}: frames {} to {} {} of its stream {} are lost, sent at {:.2} to {:.2} s; it was \
+             over at {:.2} s",
+            self.call,
+            self.frames.0,
+            self.frames.1,
+            self.way,
+            self.part,
+            seconds(self.sent.from),
+            seconds(self.sent.until),
+            seconds(self.over),
+        )
+    }
 }
 
 /// The sum over calls.
@@ -88,14 +109,14 @@ impl Tally {
         ];
         for (way, name) in ways {
             self.worst_gap = self.worst_gap.max(gap(way, faults));
-            self.losses.extend(losses(call.call, name, way));
+            self.losses.extend(losses(call, name, way));
         }
         self.losses.truncate(TOLD_LOSSES);
     }
 }
 
 /// Frames that were lost one behind another are one loss.
-fn losses(call: u32, way: &'static str, account: &Way) -> Vec<Loss> {
+fn losses(call: &CallRecord, way: &'static str, account: &Way) -> Vec<Loss> {
     let mut losses: Vec<Loss> = Vec::new();
     for lost in &account.lost_frames {
         match losses.last_mut() {
@@ -106,7 +127,7 @@ fn losses(call: u32, way: &'static str, account: &Way) -> Vec<Loss> {
                 last.sent.until = lost.sent;
             }
             _ => losses.push(Loss {
-                call,
+                call: call.call,
                 way,
                 part: lost.part,
                 frames: (lost.counter, lost.counter),
@@ -114,6 +135,7 @@ fn losses(call: u32, way: &'static str, account: &Way) -> Vec<Loss> {
                     from: lost.sent,
                     until: lost.sent,
                 },
+                over: call.ended,
             }),
         }
     }

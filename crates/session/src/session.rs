@@ -41,8 +41,10 @@ use ending::Life;
 use external::Externals;
 use hold::Alone;
 
-/// A shell that comes this much later than it was asked to was not merely busy.
-const ABSENCE: Duration = Duration::from_millis(250);
+/// A shell that comes this much later than it was asked to did not run, or hardly, in between.
+const LATE: Duration = Duration::from_millis(50);
+/// While someone is waited for, the engine looks up so often, to notice that it is late.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// What a new session starts from.
 #[derive(Clone, Debug)]
@@ -288,12 +290,13 @@ impl Session {
         }
     }
 
-    /// Time in which the edge itself was not running is not held against anyone else.
+    /// Time in which the edge itself was not running is not held against anyone else. A worker is
+    /// given a moment more: what it said meanwhile may still lie unread.
     fn forgive_own_absence(&mut self, now: Time) {
         let Some(due) = self.wake else { return };
         let late = now.since(due);
-        if late >= ABSENCE {
-            self.link.forgive(late);
+        if late >= LATE {
+            self.link.forgive(late + LATE);
             self.legs.forgive(late);
             self.life.forgive(late);
             if let Some(alone) = &mut self.recovery.alone {
@@ -323,7 +326,7 @@ impl Session {
         let patience = [link, give_up, self.legs.awaited_until()];
         let patience = patience.into_iter().flatten().min();
         [
-            patience.map(|due| due.min(now + ABSENCE)),
+            patience.map(|due| due.min(now + LOOK_UP)),
             self.timers.next_due(),
             self.legs.next_deadline(&self.limits),
             self.life.deadline(),

@@ -151,6 +151,9 @@ struct Step {
     refusal: bool,
 }
 
+/// After an edge stood still, what workers said meanwhile is read before they are blamed.
+const UNREAD: Duration = Duration::from_millis(50);
+
 /// One session, as its promises have it.
 pub(crate) struct Model {
     limits: Limits,
@@ -274,12 +277,16 @@ impl Model {
     /// called, where that is more than a busy moment.
     pub(crate) fn before(&mut self, now: Time, late: Duration, event: &Event) {
         self.step = Step::default();
+        let unread = match late.is_zero() {
+            true => late,
+            false => late + UNREAD,
+        };
         if let Some(at) = &mut self.at {
-            at.attached_at = at.attached_at + late;
-            at.waiting_since = at.waiting_since + late;
-            at.release_asked = at.release_asked.map(|asked| asked + late);
+            at.attached_at = at.attached_at + unread;
+            at.waiting_since = at.waiting_since + unread;
+            at.release_asked = at.release_asked.map(|asked| asked + unread);
         }
-        self.asked_since = self.asked_since + late;
+        self.asked_since = self.asked_since + unread;
         self.forgives(late);
         self.step.target_fails = self.fails_target(event);
         let input = match event {

@@ -215,13 +215,13 @@ impl Shell {
             }
             (Bug::AbsenceBlamed, _) => {
                 while let Some(due) = self.session.next_wake().filter(|due| *due < now) {
-                    let step = (due + Duration::from_millis(249)).min(now);
+                    let step = (due + Duration::from_millis(49)).min(now);
                     self.session.handle(step, Event::Tick, out);
                 }
             }
             (Bug::HoldSoundBursts, _) => {
                 let due = self.session.next_wake();
-                self.is_late = due.is_some_and(|due| now.since(due) >= Duration::from_millis(250));
+                self.is_late = due.is_some_and(|due| now.since(due) >= Duration::from_millis(50));
             }
             (Bug::OldSnapshotRestored, _) if self.session.account().commits % 16 == 3 => {
                 self.old = Some(self.session.snapshot());

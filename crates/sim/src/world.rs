@@ -19,7 +19,7 @@ use crate::{
 
 /// A shell that is called this much later than it wanted was not merely busy (the engine's rule
 /// for what it holds against others).
-const ABSENCE: Duration = Duration::from_millis(250);
+const ABSENCE: Duration = Duration::from_millis(50);
 /// Ticks in a row at one moment: more is an engine that never rests.
 const RESTLESS: u32 = 16;
 

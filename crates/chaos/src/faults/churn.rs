@@ -5,7 +5,10 @@ use std::{
     fmt::Write as _,
     fs, io,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -91,9 +94,11 @@ pub(crate) async fn run(args: &ChurnArgs) -> io::Result<Vec<Row>> {
             calls: settings.calls as usize,
             lasts: (args.shortest, args.longest),
             random: Prng::new(!settings.seed),
+            up: Arc::clone(&trial.passing),
         },
         stopped.clone(),
     ));
+    let start = Instant::now();
     let watching = tokio::spawn(watch_on(watcher.clone(), stopped));
     let blows = havoc(&mut trial, lasting).await;
     // The calls that are up may end; then all is told.
@@ -109,6 +114,7 @@ pub(crate) async fn run(args: &ChurnArgs) -> io::Result<Vec<Row>> {
     let outcome = trial.finish(&[]).await?;
     let mut row = outcome.row("churn", blows);
     row.tally = ended.tally;
+    row.tell_losses(start);
     row.expect(ended.refused.is_empty(), || {
         format!(
             "{} calls were not answered: {}",
@@ -167,6 +173,8 @@ struct Traffic {
     /// Shortest and longest call, in seconds.
     lasts: (u64, u64),
     random: Prng,
+    /// How many are up.
+    up: Arc<AtomicUsize>,
 }
 
 /// What came of all calls.
@@ -187,6 +195,7 @@ async fn traffic(mut traffic: Traffic, stopped: watch::Receiver<bool>) -> Ended 
     begin.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let stopping = *stopped.borrow();
+        traffic.up.store(up.len(), Ordering::Relaxed);
         if stopping && up.is_empty() {
             return ended;
         }

@@ -36,11 +36,11 @@ fn a_lost_caller_and_an_end_are_looked_at_again_when_their_time_is_over() {
     let (mut rig, epoch) = Rig::running(|_| {});
     rig.closed(caller(), Fault::Network);
     rig.commit(epoch, 2);
-    assert_eq!(wake_in(&rig), Some(250), "to notice its own absence");
+    assert_eq!(wake_in(&rig), Some(100), "to notice its own absence");
     rig.advance(ms(15_000));
     rig.take();
     // The end is outstanding, and the worker is waited for.
-    assert_eq!(wake_in(&rig), Some(250));
+    assert_eq!(wake_in(&rig), Some(100));
 }
 
 #[test]
@@ -53,24 +53,24 @@ fn a_worker_that_is_waited_for_is_looked_at_often_and_at_last_when_it_is_overdue
         rig.now = rig.session.next_wake().unwrap();
         rig.feed(Event::Tick);
     }
-    assert_eq!(wakes, [250, 250, 250, 250]);
+    assert_eq!(wakes, [100; 10]);
     assert_eq!(rig.take().losses(), ["stuck"]);
 }
 
 #[test]
 fn an_offer_and_a_release_are_overdue_at_their_time() {
     let (mut rig, old) = Rig::running(|limits| {
-        limits.offer_timeout = ms(120);
+        limits.offer_timeout = ms(90);
         limits.release_timeout = ms(70);
     });
     rig.said(old, FromWorker::Draining { within: None });
-    assert_eq!(wake_in(&rig), Some(120));
+    assert_eq!(wake_in(&rig), Some(90));
     rig.advance(ms(50));
     let new = rig.sought();
     rig.offer(new);
     assert_eq!(
         wake_in(&rig),
-        Some(120),
+        Some(90),
         "an offer's time begins when it is sent"
     );
     rig.said(new, FromWorker::Accept);
@@ -86,7 +86,7 @@ fn a_close_is_given_its_time_again_after_the_edge_stood_still() {
     rig.freeze(ms(3_000));
     assert!(rig.take().inputs(epoch).is_empty());
     rig.commit(epoch, 3);
-    rig.advance(ms(2_249));
+    rig.advance(ms(2_399));
     assert!(rig.take().inputs(epoch).is_empty());
     rig.advance(ms(1));
     let kinds = rig.take().kinds(epoch);
@@ -102,7 +102,7 @@ fn a_slow_leg_is_given_its_time_again_after_the_edge_stood_still() {
     rig.freeze(ms(11_000));
     assert!(rig.take().closes().is_empty());
     rig.commit(epoch, 2);
-    rig.advance(ms(9_749));
+    rig.advance(ms(9_899));
     assert!(rig.take().closes().is_empty());
     rig.advance(ms(1));
     assert_eq!(rig.take().closes(), [(caller(), 1011)]);
@@ -112,9 +112,21 @@ fn a_slow_leg_is_given_its_time_again_after_the_edge_stood_still() {
 fn a_shell_that_is_merely_busy_is_no_reason_to_forgive_anyone() {
     let (mut rig, _) = Rig::running(|_| {});
     rig.control("hello");
-    rig.advance(ms(750));
-    // Asked for at 1,000 ms, called a hair before 250 ms more: the worker is stuck all the same.
-    rig.freeze(ms(499));
+    rig.advance(ms(950));
+    // Asked for at 1,000 ms, called a hair before 50 ms more: the worker is stuck all the same.
+    rig.freeze(ms(99));
+    assert_eq!(rig.take().losses(), ["stuck"]);
+}
+
+#[test]
+fn what_lies_unread_after_the_edge_stood_still_is_read_before_anyone_is_blamed() {
+    let (mut rig, _) = Rig::running(|_| {});
+    rig.control("hello");
+    rig.advance(ms(950));
+    rig.freeze(ms(3_000));
+    rig.advance(ms(49));
+    assert!(rig.take().losses().is_empty());
+    rig.advance(ms(1));
     assert_eq!(rig.take().losses(), ["stuck"]);
 }
 
@@ -124,9 +136,9 @@ fn an_end_is_overdue_at_its_time_and_not_because_the_edge_stood_still() {
     rig.closed(caller(), Fault::None);
     rig.freeze(ms(5_000));
     assert!(!rig.session.is_over());
-    rig.advance(ms(250));
-    assert_eq!(wake_in(&rig), Some(100));
-    rig.advance(ms(99));
+    rig.advance(ms(450));
+    assert_eq!(wake_in(&rig), Some(50));
+    rig.advance(ms(49));
     assert!(!rig.session.is_over());
     rig.advance(ms(1));
     assert!(rig.take().finished());

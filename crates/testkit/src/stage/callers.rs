@@ -22,6 +22,10 @@ const DIAL_EVERY: Duration = Duration::from_millis(37);
 /// After its last frame a caller stays this long, so that all that is under way arrives.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// The same for a short call, in whose last seconds workers may be lost one after the other: an answer
+/// that was held up by that, and is a few seconds long, still arrives before its caller hangs up.
+const SHORT_CALL_SETTLE: Duration = Duration::from_secs(10);
+
 /// Longest wait for an answer, as Twilio has it.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// When the caller of a short call first says something.
@@ -134,13 +138,13 @@ pub async fn call(url: &str, number: u32, lasts: Duration) -> Result<CallRecord,
     let calling = Calling {
         first: number,
         calls: 1,
-        longest: lasts + SETTLE + DEADLINE_ROOM,
+        longest: lasts + SHORT_CALL_SETTLE + DEADLINE_ROOM,
         first_words: SHORT_CALL_WORDS,
         answer_within: ANSWER_WITHIN,
         keep_audio: false,
     };
     let caller = connect(url, number, &calling).await?;
-    let script = script(number, &calling).hang_up(lasts, SETTLE);
+    let script = script(number, &calling).hang_up(lasts, SHORT_CALL_SETTLE);
     Ok(caller.run(script).await)
 }
 

@@ -7,7 +7,7 @@ use holdline_worker::Description;
 use tonic::Code;
 
 use crate::{
-    edge::{Served, entry, frame, fresh, input, puts, texts, with_state},
+    edge::{Served, Stream, entry, frame, fresh, input, puts, texts, with_state},
     script::Script,
 };
 
@@ -147,24 +147,27 @@ async fn words_out_of_order_end_the_stream() {
     assert_eq!(stream.status().await.0, Code::FailedPrecondition);
 }
 
+/// Offers a session that may make its worker fail, and tells the answer.
+async fn offered(served: &Served, session: &str, suspect_through: u64) -> (Stream, Message) {
+    let mut stream = served.stream().await;
+    stream
+        .say(Request::Offer(v1::Offer {
+            session_id: session.to_owned(),
+            epoch: 4,
+            state_schema: 0,
+            attributes: [].into(),
+            suspect_through,
+            doubt_through: 0,
+        }))
+        .await;
+    let answer = stream.hear().await;
+    (stream, answer)
+}
+
 #[tokio::test]
 async fn one_session_under_suspicion_at_a_time_until_it_has_shown_that_it_does_no_harm() {
     let served = Served::start(Script::new()).await;
-    let offered = async |session: &str, suspect_through| {
-        let mut stream = served.stream().await;
-        stream
-            .say(Request::Offer(v1::Offer {
-                session_id: session.to_owned(),
-                epoch: 4,
-                state_schema: 0,
-                attributes: [].into(),
-                suspect_through,
-                doubt_through: 0,
-            }))
-            .await;
-        let answer = stream.hear().await;
-        (stream, answer)
-    };
+    let offered = async |session, through| offered(&served, session, through).await;
     let (mut first, answer) = offered("first", 1).await;
     assert_eq!(answer, Message::Accept(v1::Accept {}));
     let (_, answer) = offered("second", 9).await;
@@ -187,4 +190,22 @@ async fn one_session_under_suspicion_at_a_time_until_it_has_shown_that_it_does_n
     assert_eq!(first.commit().await.through_seq, 2);
     let (_, answer) = offered("second", 9).await;
     assert_eq!(answer, Message::Accept(v1::Accept {}));
+}
+
+#[tokio::test]
+async fn what_a_session_under_suspicion_left_behind_is_waited_for() {
+    let served = Served::start(Script::new()).await;
+    let (mut first, _) = offered(&served, "first", 9).await;
+    first.say(Request::Attach(fresh())).await;
+    first.inputs(vec![frame(1, "to caller hello")]).await;
+    first.commit().await;
+    first
+        .say(Request::Release(v1::Release { within_us: 500_000 }))
+        .await;
+    assert_eq!(first.hear().await, Message::Released(v1::Released {}));
+    // Its last commit may not have arrived, and would be lost with this worker.
+    let (_, answer) = offered(&served, "second", 9).await;
+    assert!(matches!(answer, Message::Reject(_)), "{answer:?}");
+    drop(first);
+    while let (_, Message::Reject(_)) = offered(&served, "second", 9).await {}
 }
