@@ -8,12 +8,12 @@
 //! What is deliberately absent: WebSockets, and any decision about a session. This crate says
 //! *leave this worker now*; when and how is the engine's business.
 
-mod codec;
 mod connections;
 mod convert;
 mod describe;
 mod discovery;
 mod drain;
+mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
@@ -22,6 +22,7 @@ mod loss;
 mod pool;
 mod roster;
 mod seek;
+mod serve;
 mod shared;
 mod signals;
 mod status;

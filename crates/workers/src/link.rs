@@ -2,15 +2,16 @@
 //!
 //! tonic's own channel reconnects behind its user's back. Here a connection is a fact about a
 //! worker: when it ends, that worker is lost, and a process that answers on the same address
-//! afterwards is another one. So the channel is hyper's connection itself, which tonic's client
-//! takes as well.
+//! afterwards is another one. So this is HTTP/2 itself: calls of sessions are made on it directly
+//! ([`Link::open`]), and for the two small ones beside them it is a channel that tonic's client takes.
 
+mod answer;
 mod frames;
 mod wire;
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -21,20 +22,28 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong, SendStream,
+    client::{Connection, ResponseFuture, SendRequest},
+};
 use holdline_tls::Stream;
 use http::{Request, Response};
-use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http_body_util::BodyExt as _;
 use tokio::{
     net::TcpStream,
     runtime::{self, Handle},
     sync::mpsc,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tonic::body::Body;
 
-use self::wire::Wire;
+use self::{answer::Answer, wire::Wire};
 use crate::PoolTls;
+
+/// Most bytes of one stream that wait to be written, whatever the worker's window: one message of the
+/// usual bound fits in pieces, and a thousand streams that are stuck take no more than 256 MiB.
+const SEND_BUFFER: usize = 256 << 10;
 
 /// What becomes of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +84,7 @@ pub(crate) enum LinkError {
     #[error("{0}")]
     Tls(String),
     #[error("no HTTP/2: {0}")]
-    Http(#[from] hyper::Error),
+    Http(#[from] h2::Error),
     #[error("the worker is going away")]
     GoingAway,
     #[error("all {0} connections are in full use")]
@@ -184,11 +193,10 @@ impl Drop for Lease {
     }
 }
 
-/// A connection, for tonic's client. Clones share it; it closes with the last one and the last
-/// stream.
+/// A connection. Clones share it; it closes with the last one and the last stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    sender: http2::SendRequest<Body>,
+    sender: SendRequest<Bytes>,
     state: Arc<LinkState>,
     home: runtime::Id,
 }
@@ -217,7 +225,8 @@ impl Link {
         if !state.is_usable() {
             return Err(LinkError::GoingAway);
         }
-        tokio::spawn(run(connection, Arc::clone(&state)));
+        let keepalive = (settings.keepalive_interval, settings.keepalive_timeout);
+        tokio::spawn(run(connection, keepalive, Arc::clone(&state)));
         Ok(Self {
             sender,
             state,
@@ -242,6 +251,18 @@ impl Link {
         (state.is_usable() && lease()).then(|| Lease(Arc::clone(state)))
     }
 
+    /// Opens a stream with a request whose body follows. Cancel safe.
+    pub(crate) async fn open(
+        &self,
+        request: Request<()>,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        self.sender
+            .clone()
+            .ready()
+            .await?
+            .send_request(request, false)
+    }
+
     pub(crate) fn state(&self) -> &LinkState {
         &self.state
     }
@@ -253,58 +274,93 @@ impl Link {
 }
 
 impl tower::Service<Request<Body>> for Link {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
+    type Response = Response<Answer>;
+    type Error = tonic::Status;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.sender.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.sender.send_request(request))
+        let link = self.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            // A name or a number: there is no window that it would not fit in.
+            let body = body.collect().await?.to_bytes();
+            let failed = |error: h2::Error| tonic::Status::from_error(Box::new(error));
+            let request = Request::from_parts(parts, ());
+            let (answer, mut sending) = link.open(request).await.map_err(failed)?;
+            sending.send_data(body, true).map_err(failed)?;
+            Ok(answer.await.map_err(failed)?.map(Answer::new))
+        })
     }
 }
-
-type Connection = http2::Connection<TokioIo<Wire>, Body, TokioExecutor>;
 
 async fn handshake(
     address: SocketAddr,
     settings: &LinkSettings,
     state: Arc<LinkState>,
-) -> Result<(http2::SendRequest<Body>, Connection), LinkError> {
+) -> Result<(SendRequest<Bytes>, Connection<Wire, Bytes>), LinkError> {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
     let stream = match &settings.tls {
         None => Stream::Tcp(tcp),
         Some(tls) => tls.connect(tcp, address).await.map_err(LinkError::Tls)?,
     };
-    let connected = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(settings.stream_window)
+    let connected = h2::client::Builder::new()
+        .enable_push(false)
+        .initial_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
-        .keep_alive_interval(settings.keepalive_interval)
-        .keep_alive_timeout(settings.keepalive_timeout)
-        .keep_alive_while_idle(true)
-        .handshake(TokioIo::new(Wire::new(stream, state)))
+        .max_send_buffer_size(SEND_BUFFER)
+        .handshake(Wire::new(stream, state))
         .await?;
     Ok(connected)
 }
 
-/// Drives the connection, and notes how many streams the worker allows.
-async fn run(connection: Connection, state: Arc<LinkState>) {
+/// Drives the connection, notes how many streams the worker allows, and gives it up where the worker
+/// answers no ping.
+async fn run(
+    mut connection: Connection<Wire, Bytes>,
+    (interval, within): (Duration, Duration),
+    state: Arc<LinkState>,
+) {
+    let pings = connection.ping_pong();
     let mut connection = std::pin::pin!(connection);
-    let end = poll_fn(|cx| {
+    let driven = poll_fn(|cx| {
         let polled = connection.as_mut().poll(cx);
         state
             .streams_peer
-            .store(connection.current_max_send_streams(), Ordering::Release);
+            .store(connection.max_concurrent_send_streams(), Ordering::Release);
         polled
-    })
-    .await;
-    // Done means only that no new stream can be opened; those that are open live on.
+    });
+    let end = tokio::select! {
+        end = driven => end,
+        () = unanswered(pings, interval, within) => {
+            tracing::debug!("a worker answers no ping: its connection is given up");
+            return;
+        }
+    };
+    // Done means that no stream is left and no new one can be opened.
     state.goes_away();
     if let Err(error) = end {
-        tracing::debug!(%error, "connection to a worker takes no new streams");
+        tracing::debug!(%error, "the connection to a worker is over");
+    }
+}
+
+/// Resolves once a ping was not answered in time.
+async fn unanswered(pings: Option<PingPong>, interval: Duration, within: Duration) {
+    let Some(mut pings) = pings else {
+        // They can be taken once, and nobody else does.
+        return pending().await;
+    };
+    loop {
+        sleep(interval).await;
+        match timeout(within, pings.ping(Ping::opaque())).await {
+            Ok(Ok(_)) => {}
+            // The connection itself knows that it is over.
+            Ok(Err(_)) => return pending().await,
+            Err(_) => return,
+        }
     }
 }

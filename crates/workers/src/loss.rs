@@ -36,11 +36,6 @@ pub(crate) fn is_of_connection(status: &Status) -> bool {
                 || error.is_go_away()
                 || error.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
-        if let Some(error) = error.downcast_ref::<hyper::Error>()
-            && (error.is_canceled() || error.is_closed() || error.is_timeout())
-        {
-            return true;
-        }
         if error.is::<std::io::Error>() {
             return true;
         }

@@ -1,24 +1,19 @@
 //! From *a worker is wanted* to an open stream with an offer on it.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use holdline_session::{Attributes, FromWorker, Limits, Seek, SessionId};
-use holdline_wire::v1;
-use http::uri::PathAndQuery;
-use tokio::{sync::mpsc, time::timeout};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, client::Grpc};
+use holdline_session::{Attributes, Limits, Seek, SessionId};
+use tokio::time::timeout;
 
 use crate::{
     WorkerStream,
-    codec::ServeCodec,
-    convert::{Batches, Malformed, offer},
+    convert::{Batches, offer},
     loss,
+    serve::Serve,
     shared::{Place, Shared},
-    stream::{Incoming, Opened},
+    stream::Opened,
 };
 
-const SERVE: PathAndQuery = PathAndQuery::from_static("/holdline.worker.v1.Worker/Serve");
 /// How many workers are tried for one seek: a worker that went away in this moment is replaced by
 /// the next best.
 const TRIES: usize = 3;
@@ -101,32 +96,27 @@ async fn open(
         .lease()
         .await
         .map_err(|error| error.to_string())?;
-    let (outgoing, queued) = mpsc::channel(queue_len(&request.limits));
+    let largest = largest_commit(shared.required_message_bytes, &request.limits);
+    let waiting_max = queue_len(&request.limits);
+    let serve = Serve::open(&link, connections.origin(), waiting_max, largest).await;
+    let mut serve = serve.map_err(|status| loss::in_words(&status))?;
     let first = offer(request.session, &request.seek, request.attributes.clone());
-    outgoing
-        .try_send(first)
+    serve
+        .send(&first)
         .map_err(|_| "the out-queue has no room for an offer".to_owned())?;
-    let client = Grpc::with_origin(link, connections.origin()).max_decoding_message_size(
-        largest_commit(shared.required_message_bytes, &request.limits),
-    );
-    let mut call = call(client, queued);
-    let incoming = match timeout(ESTABLISH, &mut call).await {
-        Ok(Ok(response)) => Incoming::Open(Box::new(response.into_inner())),
-        Ok(Err(status)) => {
-            if !loss::is_of_connection(&status) {
-                place.failed();
-            }
-            return Err(loss::in_words(&status));
+    let answered = timeout(ESTABLISH, poll_fn(|cx| serve.poll_answer(cx)));
+    if let Ok(Err(status)) = answered.await {
+        if !loss::is_of_connection(&status) {
+            place.failed();
         }
-        Err(_) => Incoming::Calling(call),
-    };
+        return Err(loss::in_words(&status));
+    }
     Ok(WorkerStream::new(Opened {
         place,
         lease,
         address: connections.address().to_string(),
         batches: Batches::new(&request.limits),
-        outgoing,
-        incoming,
+        serve,
     }))
 }
 
@@ -135,22 +125,6 @@ fn largest_commit(frame_bytes: u64, limits: &Limits) -> usize {
     let bytes = frame_bytes.saturating_add(limits.message_bytes);
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     bytes.saturating_add(ENVELOPE_BYTES)
-}
-
-pub(crate) type Serving = Streaming<Result<FromWorker, Malformed>>;
-pub(crate) type Calling =
-    Pin<Box<dyn Future<Output = Result<Response<Serving>, Status>> + Send + 'static>>;
-
-fn call(mut client: Grpc<crate::link::Link>, queued: mpsc::Receiver<v1::ServeRequest>) -> Calling {
-    Box::pin(async move {
-        client
-            .ready()
-            .await
-            .map_err(|error| Status::from_error(Box::new(error)))?;
-        client
-            .streaming(Request::new(ReceiverStream::new(queued)), SERVE, ServeCodec)
-            .await
-    })
 }
 
 /// Room for everything that the engine says without waiting: one message for each input of its
@@ -163,5 +137,4 @@ fn queue_len(limits: &Limits) -> usize {
     window
         .saturating_add(parts.saturating_mul(2))
         .saturating_add(QUEUE_SPARE)
-        .min(tokio::sync::Semaphore::MAX_PERMITS)
 }

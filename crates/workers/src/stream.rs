@@ -5,17 +5,16 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use holdline_session::{FromWorker, HangupCause, Loss, MoveReason, Suspicion, ToWorker, WorkerId};
 use holdline_wire::v1;
-use tokio::sync::mpsc;
-use tokio_stream::Stream;
-use tonic::Status;
+use prost::Message as _;
 
 use crate::{
-    convert::{Batches, Malformed},
+    convert::{Batches, Malformed, from_worker},
     link::Lease,
     loss,
-    seek::{Calling, Serving},
+    serve::{Full, Serve},
     shared::Place,
 };
 
@@ -47,6 +46,8 @@ pub struct WorkerStream {
     committed: bool,
     /// The out-queue was full.
     overrun: bool,
+    /// `Lost` was said.
+    over: bool,
 }
 
 /// What a stream is made of.
@@ -55,16 +56,7 @@ pub(crate) struct Opened {
     pub(crate) lease: Lease,
     pub(crate) address: String,
     pub(crate) batches: Batches,
-    pub(crate) outgoing: mpsc::Sender<v1::ServeRequest>,
-    pub(crate) incoming: Incoming,
-}
-
-/// The worker's side of the stream.
-pub(crate) enum Incoming {
-    /// Its server has not opened it yet.
-    Calling(Calling),
-    Open(Box<Serving>),
-    Over,
+    pub(crate) serve: Serve,
 }
 
 impl WorkerStream {
@@ -75,6 +67,7 @@ impl WorkerStream {
             attached: false,
             committed: false,
             overrun: false,
+            over: false,
         }
     }
 
@@ -106,14 +99,16 @@ impl WorkerStream {
         let Opened {
             place,
             batches,
-            outgoing,
+            serve,
             ..
-        } = &self.opened;
-        batches.messages(message, |message| match outgoing.try_send(message) {
-            // Closed: the stream has ended, and that is its next event anyway.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.overrun = true;
+        } = &mut self.opened;
+        let overrun = &mut self.overrun;
+        batches.messages(message, |message| match serve.send(&message) {
+            Ok(true) => {}
+            // It goes on when it is polled.
+            Ok(false) => place.signals().wake(),
+            Err(Full) => {
+                *overrun = true;
                 place.signals().wake();
             }
         });
@@ -129,7 +124,7 @@ impl WorkerStream {
     ///
     /// Drives the stream: to be polled by one task only. Cancel safe.
     pub fn poll_event(&mut self, cx: &mut Context<'_>, read: bool) -> Poll<StreamEvent> {
-        if matches!(self.opened.incoming, Incoming::Over) {
+        if self.over {
             return Poll::Pending;
         }
         self.opened.place.signals().register(cx.waker());
@@ -147,7 +142,8 @@ impl WorkerStream {
                 cx.waker().wake_by_ref();
                 break;
             }
-            match self.opened.incoming.poll(cx) {
+            let said = self.opened.serve.poll_message(cx);
+            match said.map(|said| said.map(|message| message.map(understood))) {
                 Poll::Ready(Some(Ok(Ok(FromWorker::Draining { within })))) => {
                     drainings += 1;
                     self.opened.place.draining(within);
@@ -197,7 +193,7 @@ impl WorkerStream {
     }
 
     fn lost(&mut self, loss: Loss) -> Poll<StreamEvent> {
-        self.opened.incoming = Incoming::Over;
+        self.over = true;
         match loss {
             Loss::Failed { .. } | Loss::Malformed { .. } => self.opened.place.failed(),
             // A session that it runs is not to be ended by the worker.
@@ -221,23 +217,10 @@ impl fmt::Debug for WorkerStream {
     }
 }
 
-/// Understood or not, or the stream has failed.
-type Said = Result<Result<FromWorker, Malformed>, Status>;
-
-impl Incoming {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
-        loop {
-            match self {
-                Self::Calling(call) => match call.as_mut().poll(cx) {
-                    Poll::Ready(Ok(response)) => {
-                        *self = Self::Open(Box::new(response.into_inner()))
-                    }
-                    Poll::Ready(Err(status)) => return Poll::Ready(Some(Err(status))),
-                    Poll::Pending => return Poll::Pending,
-                },
-                Self::Open(stream) => return std::pin::Pin::new(stream.as_mut()).poll_next(cx),
-                Self::Over => return Poll::Pending,
-            }
-        }
+/// What a message says. One that is not understood is the worker's fault, not the stream's end.
+fn understood(message: Bytes) -> Result<FromWorker, Malformed> {
+    match v1::ServeResponse::decode(message) {
+        Ok(response) => from_worker(response),
+        Err(error) => Err(Malformed(format!("not a ServeResponse: {error}"))),
     }
 }

@@ -140,9 +140,10 @@ async fn a_worker_that_does_not_read_loses_the_session_when_the_queue_is_full() 
     let edge = Edge::with(&[&fake]).await;
     let (mut stream, _call) = edge.attach(&mut fake, 1).await;
     let _thaw = fake.freeze();
-    // Far more than the window that the engine would keep to.
+    // Far more than the window that the engine would keep to, and than HTTP/2 takes unread.
+    let unread: &str = "unread".repeat(200).leak();
     for seq in 1..=1_000 {
-        stream.send(frame(seq, "unread"));
+        stream.send(frame(seq, unread));
     }
     let StreamEvent::Lost(Loss::Failed { status }) = next(&mut stream).await else {
         panic!("not lost");

@@ -24,13 +24,13 @@ pub(super) struct Sample {
 
 impl Sample {
     /// The most that may be left of an edge without calls: each of its threads keeps a connection,
-    /// and two tasks that drive it, to each worker that it had a call with.
+    /// and the task that drives it, to each worker that it had a call with.
     pub(super) fn with_connections(self, workers: u8) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
         let connections = threads * u64::from(workers);
         Self {
             descriptors: self.descriptors + connections,
-            tasks: self.tasks + 2 * connections,
+            tasks: self.tasks + connections,
             ..self
         }
     }
