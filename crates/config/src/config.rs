@@ -70,20 +70,7 @@ impl Config {
         origin: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigErrors> {
-        let refused = |error| ConfigErrors::new(origin, vec![error]);
-        let root = tree::parse(text).map_err(refused)?;
-        let directory = Path::new(origin).parent().unwrap_or(Path::new(""));
-        let reader = Reader::new(&root, directory, environment);
-        let config = Self::read(&reader.root(), &());
-        let errors = reader.into_errors(text);
-        match config {
-            Some(config) if errors.is_empty() => Ok(config),
-            // A reader that gives up says why; should one not, that is still no configuration.
-            None if errors.is_empty() => {
-                Err(refused(ConfigError::of_file("cannot be read".to_owned())))
-            }
-            _ => Err(ConfigErrors::new(origin, errors)),
-        }
+        read(text, origin, environment)
     }
 
     /// This configuration as YAML with every default filled in; of secrets, where they come from.
@@ -113,6 +100,31 @@ impl Config {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
+    }
+}
+
+/// Reads a section that stands alone.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub(crate) fn read<T: Shape<Range = ()>>(
+    text: &str,
+    origin: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<T, ConfigErrors> {
+    let refused = |error| ConfigErrors::new(origin, vec![error]);
+    let root = tree::parse(text).map_err(refused)?;
+    let directory = Path::new(origin).parent().unwrap_or(Path::new(""));
+    let reader = Reader::new(&root, directory, environment);
+    let section = T::read(&reader.root(), &());
+    let errors = reader.into_errors(text);
+    match section {
+        Some(section) if errors.is_empty() => Ok(section),
+        // A reader that gives up says why; should one not, that is still nothing to go by.
+        None if errors.is_empty() => {
+            Err(refused(ConfigError::of_file("cannot be read".to_owned())))
+        }
+        _ => Err(ConfigErrors::new(origin, errors)),
     }
 }
 

@@ -40,7 +40,7 @@ pub use hold::{Audio, Hold, HoldSound};
 pub use kubernetes::{Kubernetes, PodDeletionCost};
 pub use listener::{CallerProfile, DialledLeg, Listener, Route, Takeover, Tls};
 pub use reload::Changes;
-pub use rollout::{Pin, Rollout, SetAside};
+pub use rollout::{Pin, Rollout, SetAside, Steer};
 pub use secret::{Secret, SecretSource};
 pub use session::{LogLimits, Resume, Seek, SessionSettings, StateLimits, Timers, Window};
 pub use signature::{SharedKey, Signature};

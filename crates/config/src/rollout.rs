@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{defaults, reader::At, section::section, text};
+use crate::{ConfigErrors, Existing, config, defaults, reader::At, section::section, text};
 
 /// Versions that rules can name at most, of each kind.
 const VERSIONS_MAX: usize = 64;
@@ -25,6 +25,27 @@ section! {
         pub allow_one_way: bool = false,
     }
     checked by check_rollout
+}
+
+section! {
+    /// What of a pool says where calls go; an operator may say it at run time, too.
+    pub struct Steer: Default {
+        /// When calls that are there go to a better version.
+        pub existing: Existing = defaults::EXISTING,
+        /// Which version gets which calls.
+        pub rollout: Rollout = Rollout::default(),
+    }
+}
+
+impl Steer {
+    /// Reads and checks rules that came by another way than the file, as YAML or JSON.
+    ///
+    /// # Errors
+    /// All that is wrong with them, at once.
+    pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
+        // They name no file and no variable.
+        config::read(text, "rollout", &|_| None)
+    }
 }
 
 section! {

@@ -8,7 +8,11 @@ use std::{
     convert::Infallible,
     future::Future,
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,16 +30,25 @@ use self::guard::Guard;
 use crate::edge::Edge;
 
 mod answers;
+mod body;
 mod commands;
+mod counters;
+mod events;
 mod guard;
+mod query;
 mod ready;
+mod rollout;
 mod sessions;
+mod workers;
 
 /// Operators' connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 64;
 
 /// The longest life of a connection. A scraper opens the next one.
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
+
+/// The longest life of one on which events are told.
+const STREAM_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// From the first byte of a request to the end of its headers, and between two requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,13 +118,17 @@ async fn accept(
 }
 
 async fn connection(socket: TcpStream, peer: SocketAddr, guard: Arc<Guard>, edge: Arc<Edge>) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (guard, edge) = (Arc::clone(&guard), Arc::clone(&edge));
+    let goes_on = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
+        let (guard, edge, goes_on) = (&guard, &edge, &goes_on);
         async move {
-            Ok::<_, Infallible>(match guard.check(&request, peer) {
-                Ok(()) => answers::answer(&edge, request).await,
-                Err(refusal) => answers::refused(refusal),
-            })
+            let answer = match guard.check(&request, peer) {
+                Ok(()) => answers::answer(edge, request, peer).await,
+                Err(refusal) => return Ok::<_, Infallible>(answers::refused(refusal)),
+            };
+            guard.look(&answer, peer);
+            goes_on.fetch_or(answer.body().goes_on(), Ordering::Relaxed);
+            Ok(answer)
         }
     });
     let served = http1::Builder::new()
@@ -119,7 +136,12 @@ async fn connection(socket: TcpStream, peer: SocketAddr, guard: Arc<Guard>, edge
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
-    match timeout(CONNECTION_LIFE, served).await {
+    let mut served = pin!(served);
+    let mut life = timeout(CONNECTION_LIFE, served.as_mut()).await;
+    if life.is_err() && goes_on.load(Ordering::Relaxed) {
+        life = timeout(STREAM_LIFE, served).await;
+    }
+    match life {
         Ok(Ok(())) | Err(_) => {}
         Ok(Err(error)) => debug!(%error, "an operator's connection failed"),
     }

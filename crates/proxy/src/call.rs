@@ -13,6 +13,7 @@
 //! | `call/alarm.rs` | the one timer |
 //! | `call/depth.rs` | its share of the gauges |
 //! | `call/story.rs` | what is logged and counted |
+//! | `call/moments.rs` | what stands in its record |
 
 use std::{
     future::poll_fn,
@@ -27,13 +28,14 @@ use holdline_session::{
 use holdline_workers::SeekRequest;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{edge::Edge, order::Order, status::SessionStatus};
+use crate::{edge::Edge, order::Order, status::Inside};
 
 mod alarm;
 mod answer;
 mod arrival;
 mod depth;
 mod legs;
+mod moments;
 mod story;
 mod streams;
 mod turn;
@@ -156,15 +158,15 @@ impl Call {
         };
         match order {
             Order::Show(to) => {
-                let now = self.edge.clock.now();
-                let view = self.session.view(now);
-                let status = SessionStatus::new(view, &self.story, now, self.edge.content);
+                let view = self.session.view(self.edge.clock.now());
                 // Whoever asked may have stopped waiting.
-                let _ = to.send(Box::new(status));
+                let _ = to.send(Box::new(Inside::new(view, self.edge.content)));
             }
             Order::Tell(external, to) => self.tell(external, to),
             Order::Move(to) => {
-                let attachment = self.session.view(self.edge.clock.now()).attachment;
+                let now = self.edge.clock.now();
+                self.story.ordered(now, "move");
+                let attachment = self.session.view(now).attachment;
                 let reason = MoveReason::Operator;
                 if let Some(epoch) = attachment.as_ref().map(|at| at.epoch) {
                     self.take(Event::Move { epoch, reason });
@@ -173,10 +175,15 @@ impl Call {
             }
             Order::Join(joining) => self.join(*joining),
             Order::DeadlineNear(remaining) => self.take(Event::DeadlineNear { remaining }),
-            Order::End { reason, detail } => self.take(Event::End {
-                reason,
-                detail: detail.to_owned(),
-            }),
+            Order::End { reason, detail } => {
+                if reason == EndReason::Operator {
+                    self.story.ordered(self.edge.clock.now(), "end");
+                }
+                self.take(Event::End {
+                    reason,
+                    detail: detail.to_owned(),
+                });
+            }
         }
         1
     }
@@ -192,20 +199,25 @@ impl Call {
     /// Somebody outside of the call has news for it, and waits for what came of that.
     fn tell(&mut self, external: External, to: oneshot::Sender<Taken>) {
         let now = self.edge.clock.now();
+        let (name, key) = (external.name.clone(), external.key.clone());
         self.session
             .handle(now, Event::External(external), &mut self.out);
         let taken = self.out.iter().find_map(|output| match output {
             Output::Report(Report::External { taken, .. }) => Some(*taken),
             _ => None,
         });
+        // A session that is over says nothing any more.
+        let taken = taken.unwrap_or(Taken::Ending);
+        self.story.told(now, name, key, taken);
         self.perform(now);
-        // A session that is over says nothing any more. Whoever asked may have stopped waiting.
-        let _ = to.send(taken.unwrap_or(Taken::Ending));
+        // Whoever asked may have stopped waiting.
+        let _ = to.send(taken);
     }
 
     /// Tells the engine what happened, and does what it says.
     fn take(&mut self, event: Event) {
         let now = self.edge.clock.now();
+        self.story.saw(now, &event);
         self.session.handle(now, event, &mut self.out);
         self.perform(now);
     }

@@ -11,7 +11,8 @@ use holdline_workers::Pool;
 use tokio::sync::watch;
 
 use crate::{
-    admission::Admission, callbook::CallBook, clock::Clock, lifecycle::Phase, table::Table,
+    admission::Admission, callbook::CallBook, chronicle::Chronicle, clock::Clock, lifecycle::Phase,
+    steering::Steering, table::Table,
 };
 
 /// What all calls share.
@@ -31,6 +32,10 @@ pub(crate) struct Edge {
     pub(crate) pools: BTreeMap<String, Pool>,
     /// Who is on the line.
     pub(crate) table: Table,
+    /// What happened to calls, for those who listen or ask.
+    pub(crate) chronicle: Chronicle,
+    /// Which version gets which calls.
+    pub(crate) steering: Steering,
     /// Who may come back, and how those ended who were.
     pub(crate) book: CallBook,
     /// How often the webhook brings one call back.

@@ -12,6 +12,8 @@
 //! | `call` | one task for each call, around its engine |
 //! | `threads` | where calls run |
 //! | `table` | who is on the line |
+//! | `record`, `chronicle` | what happened to calls, for those who listen or ask |
+//! | `steering` | rollout rules that an operator set at run time |
 //! | `gate`, `callbook` | what carriers are answered, and what is remembered for that |
 //! | `reload` | a configuration that changes under live calls |
 //! | `lifecycle`, `drain`, `admission` | how an edge comes to its end, and who is let in until then |
@@ -24,6 +26,7 @@ mod admin;
 mod admission;
 mod call;
 mod callbook;
+mod chronicle;
 mod clock;
 mod deletion_cost;
 mod drain;
@@ -35,9 +38,11 @@ mod lifecycle;
 mod limits;
 mod listeners;
 mod order;
+mod record;
 mod reload;
 mod run;
 mod status;
+mod steering;
 mod table;
 mod threads;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use holdline_session::{EndReason, External, Taken};
 use tokio::sync::oneshot;
 
-use crate::{call::Joining, status::SessionStatus};
+use crate::{call::Joining, status::Inside};
 
 /// Something that the edge or an operator wants of one session.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Say how you are.
-    Show(oneshot::Sender<Box<SessionStatus>>),
+    /// Say how you are, as far as your record does not.
+    Show(oneshot::Sender<Box<Inside>>),
     /// Something happened outside of the call.
     Tell(External, oneshot::Sender<Taken>),
     /// Leave your worker for another, since an operator wants it. The answer: whether you have one.

@@ -65,7 +65,7 @@ fn take_up(edge: &Edge, config: &Config, next: &Config) -> Config {
     let taken = config.taking_up(next);
     for (name, pool) in &edge.pools {
         if let Some(settings) = taken.workers.get(name) {
-            pool.set_rules(settings);
+            edge.steering.take_up(name, settings, pool);
         }
     }
     edge.admission.set_bounds(bounds(&taken));

@@ -11,8 +11,8 @@ use tracing::{info, warn};
 
 use crate::{
     ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
-    callbook::CallBook, clock::Clock, deletion_cost, drain::drained, edge::Edge,
-    limits::session_limits, reload, table::Table, threads::Threads,
+    callbook::CallBook, chronicle::Chronicle, clock::Clock, deletion_cost, drain::drained,
+    edge::Edge, limits::session_limits, reload, steering::Steering, table::Table, threads::Threads,
 };
 
 /// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
@@ -134,6 +134,8 @@ fn edge(
         metrics,
         dialer,
         table: Table::default(),
+        chronicle: Chronicle::default(),
+        steering: Steering::new(config),
         book: CallBook::default(),
         returns: config.session.resume.attempts,
         admission,

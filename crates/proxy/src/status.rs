@@ -1,38 +1,48 @@
 //! A call as `/sessions` shows it. Numbers and names; never a payload, a state value or a secret,
 //! and what a caller sent along only where the operator allowed content.
+//!
+//! A list is made of records and asks no call. One call is shown whole, with what its own task says.
 
 use holdline_session::{LegState, LegView, Time, View};
 use serde::Serialize;
 
-use crate::{call::Story, table::Entry};
+use crate::{
+    record::{Brief, Phase, Record, Timeline},
+    table::Entry,
+};
 
 /// Attributes of a leg that begin so were chosen by whoever placed the call.
 const CONTENT_PREFIX: &str = "parameter.";
 
-/// One call.
+/// One call in a list.
 #[derive(Serialize, Debug)]
-pub(crate) struct SessionStatus {
-    id: String,
-    call_sid: Option<String>,
-    path: String,
-    started_unix_us: u64,
-    age_ms: u64,
-    /// `starting`: nobody has said yet who calls; `running`; `ending`; `silent`: its task does not
-    /// answer.
-    phase: &'static str,
+pub(crate) struct Line {
     #[serde(flatten)]
-    running: Option<Running>,
+    brief: Brief,
+    /// Until now, or until it ended.
+    age_ms: u64,
 }
 
+/// One call, whole.
 #[derive(Serialize, Debug)]
-struct Running {
-    peer: String,
-    ending: Option<&'static str>,
+pub(crate) struct SessionStatus {
+    #[serde(flatten)]
+    line: Line,
+    /// What its own task says; nothing where it is over, has not begun or does not answer.
+    #[serde(flatten)]
+    inside: Option<Inside>,
+    timeline: Option<Timeline>,
+}
+
+/// What only the call's task knows.
+#[derive(Serialize, Debug)]
+pub(crate) struct Inside {
     /// What is done to have a worker.
     link: &'static str,
-    worker: Option<Worker>,
-    epoch: Option<u64>,
-    handoffs: u64,
+    /// Commits of the present attachment, and inputs that it has not committed.
+    applied: Option<u64>,
+    outstanding: Option<u64>,
+    /// Losses in a row without progress.
     strikes: u32,
     committed: u64,
     last: u64,
@@ -40,15 +50,6 @@ struct Running {
     legs: Vec<Leg>,
     state: Vec<Key>,
     timers: Vec<Timer>,
-}
-
-#[derive(Serialize, Debug)]
-struct Worker {
-    address: String,
-    version: String,
-    reason: &'static str,
-    applied: u64,
-    outstanding: u64,
 }
 
 #[derive(Serialize, Debug)]
@@ -79,56 +80,69 @@ struct Timer {
     left_ms: u64,
 }
 
-impl SessionStatus {
-    /// A call by what its own task says.
-    pub(crate) fn new(view: View, story: &Story, now: Time, content: bool) -> Self {
-        Self {
-            id: view.id.to_string(),
-            call_sid: story.caller().call_sid().map(Into::into),
-            path: story.caller().path().to_owned(),
-            started_unix_us: story.began().0,
-            age_ms: millis(now.since(story.began())),
-            phase: match view.ending {
-                Some(_) => "ending",
-                None => "running",
+impl Line {
+    /// A call that lives.
+    pub(crate) fn live(entry: &Entry, now: Time) -> Self {
+        let brief = match &entry.record {
+            Some(record) => record.brief(),
+            None => Brief {
+                call_sid: entry.call_sid.as_deref().map(Into::into),
+                ..Brief::starting(entry.id, entry.since, &entry.route)
             },
-            running: Some(Running::new(view, story, content)),
-        }
+        };
+        Self::of(brief, now)
     }
 
-    /// A call by what the table knows of it: its task has no session yet, or does not answer.
-    pub(crate) fn outside(entry: &Entry, now: Time) -> Self {
+    /// A call that ended.
+    pub(crate) fn over(record: &Record) -> Self {
+        let brief = record.brief();
+        let end = brief
+            .end
+            .as_ref()
+            .map_or(record.began(), |end| Time(end.at_unix_us));
+        Self::of(brief, end)
+    }
+
+    fn of(brief: Brief, until: Time) -> Self {
         Self {
-            id: entry.id.to_string(),
-            call_sid: entry.call_sid.as_deref().map(Into::into),
-            path: entry.route.to_string(),
-            started_unix_us: entry.since.0,
-            age_ms: millis(now.since(entry.since)),
-            phase: if entry.begun { "silent" } else { "starting" },
-            running: None,
+            age_ms: millis(until.since(Time(brief.started_unix_us))),
+            brief,
         }
     }
 }
 
-impl Running {
-    fn new(view: View, story: &Story, content: bool) -> Self {
-        let address = |epoch| match story.worker() {
-            Some(worker) if worker.epoch() == epoch => worker.address().to_owned(),
-            _ => String::new(),
-        };
+impl SessionStatus {
+    /// A call that lives. `inside`: what its task says, if it was to be asked and answered.
+    pub(crate) fn live(entry: &Entry, inside: Option<Inside>, now: Time) -> Self {
+        let mut line = Line::live(entry, now);
+        if entry.begun && inside.is_none() {
+            line.brief.phase = Phase::Silent;
+        }
         Self {
-            peer: story.caller().peer().to_string(),
-            ending: view.ending.map(|reason| reason.as_str()),
+            line,
+            inside,
+            timeline: entry.record.as_ref().map(|record| record.timeline()),
+        }
+    }
+
+    /// A call that ended.
+    pub(crate) fn over(record: &Record) -> Self {
+        Self {
+            line: Line::over(record),
+            inside: None,
+            timeline: Some(record.timeline()),
+        }
+    }
+}
+
+impl Inside {
+    /// What a session says of itself.
+    pub(crate) fn new(view: View, content: bool) -> Self {
+        let attachment = view.attachment.as_ref();
+        Self {
             link: view.link,
-            epoch: view.attachment.as_ref().map(|at| at.epoch.0),
-            worker: view.attachment.map(|at| Worker {
-                address: address(at.epoch),
-                version: at.version,
-                reason: at.reason.as_str(),
-                applied: at.applied,
-                outstanding: at.outstanding,
-            }),
-            handoffs: story.handoffs(),
+            applied: attachment.map(|at| at.applied),
+            outstanding: attachment.map(|at| at.outstanding),
             strikes: view.strikes,
             committed: view.committed.0,
             last: view.last.0,

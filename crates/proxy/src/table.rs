@@ -11,7 +11,7 @@ use std::{
 use holdline_session::{SessionId, Time};
 use tokio::{sync::mpsc, task::AbortHandle};
 
-use crate::order::Order;
+use crate::{order::Order, record::Record};
 
 /// Orders that may wait for a session task. It takes them between two events; more than a few
 /// waiting means that it does not run.
@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) begun: bool,
     /// Whether the session is ending: no stream can join it any more.
     pub(crate) ending: bool,
+    /// What happened to it, once its session has begun.
+    pub(crate) record: Option<Arc<Record>>,
     /// How to tell its task something.
     pub(crate) orders: mpsc::Sender<Order>,
     /// How to end its task where it does not listen.
@@ -119,6 +121,13 @@ impl Place {
         }
     }
 
+    /// Notes where it stands what happens to the call.
+    pub(crate) fn recorded(&self, record: &Arc<Record>) {
+        if let Some(entry) = self.table.lock().calls.get_mut(&self.id) {
+            entry.record = Some(Arc::clone(record));
+        }
+    }
+
     /// Notes that the session has begun, and who calls. Of a call that ends and its successor of
     /// the same `call_sid` the later is found by it.
     ///
@@ -176,6 +185,7 @@ mod tests {
             account_sid: None,
             begun: false,
             ending: false,
+            record: None,
             orders,
             abort: None,
         };

@@ -8,6 +8,7 @@
 pub mod logging;
 
 mod attachments;
+mod buckets;
 mod edge;
 mod labels;
 mod legs;
@@ -17,6 +18,7 @@ mod sessions;
 mod workers;
 
 pub use attachments::AttachmentMetrics;
+pub use buckets::buckets;
 pub use edge::{AdminMetrics, BuildMetrics, DrainMetrics, PodMetrics};
 pub use labels::{Direction, DrainPhase, LegKind, WorkerState};
 pub use legs::LegMetrics;

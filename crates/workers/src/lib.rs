@@ -34,6 +34,6 @@ pub use discovery::{NotBuiltIn, Resolve, SystemResolver, supports};
 pub use holdline_tls::TlsError;
 pub use pool::{Pool, PoolSetup};
 pub use seek::{SeekError, SeekRequest};
-pub use status::{Pod, Rollout, WorkerState, WorkerStatus};
+pub use status::{Leave, Pod, Rollout, WorkerState, WorkerStatus};
 pub use stream::{StreamEvent, WorkerStream};
 pub use tls::PoolTls;

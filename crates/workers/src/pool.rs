@@ -137,7 +137,7 @@ impl Pool {
     }
 
     /// Moves all sessions away from a worker, at the latest `within` this time, as far as there is
-    /// a better place; it gets no new ones for as long as it lives. False where there is no such
+    /// a better place; it gets no new ones until [`Pool::undrain`]. False where there is no such
     /// worker.
     #[must_use]
     pub fn drain(&self, worker: WorkerId, within: Option<Duration>) -> bool {
@@ -147,5 +147,18 @@ impl Pool {
         }
         self.shared.drain(worker, Cause::Operator, within);
         true
+    }
+
+    /// Takes [`Pool::drain`] back: the worker gets sessions again, unless it drains for another cause,
+    /// too. False where no operator drains such a worker.
+    #[must_use]
+    pub fn undrain(&self, worker: WorkerId) -> bool {
+        let drained = self.workers().into_iter().any(|status| {
+            status.id == worker && status.leave.is_some_and(|leave| leave.by_operator)
+        });
+        if drained {
+            self.shared.serves_again(worker, Cause::Operator);
+        }
+        drained
     }
 }

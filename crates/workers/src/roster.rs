@@ -172,7 +172,8 @@ impl Roster {
             return false;
         }
         entry.causes.push(cause);
-        entry.leaving.get_or_insert(now);
+        let sessions = entry.occupants.len();
+        entry.leaving.get_or_insert((now, sessions));
         cause.as_str().clone_into(&mut entry.detail);
         entry.count(now);
         entry.settled = None;
@@ -188,19 +189,21 @@ impl Roster {
         first
     }
 
-    /// The worker serves again. True where it no longer drains.
-    pub(crate) fn serves_again(&mut self, id: WorkerId, now: Instant) -> bool {
+    /// A cause why the worker drains is gone. True where it no longer drains.
+    pub(crate) fn serves_again(&mut self, id: WorkerId, gone: Cause, now: Instant) -> bool {
         let Some(entry) = self.workers.get_mut(&id) else {
             return false;
         };
         if !entry.draining() {
             return false;
         }
-        entry.causes.retain(|cause| *cause != Cause::Health);
+        entry.causes.retain(|cause| *cause != gone);
         if entry.causes.is_empty() {
             entry.deadline = None;
             entry.leaving = None;
             entry.detail.clear();
+        } else if let Some(cause) = entry.causes.last() {
+            cause.as_str().clone_into(&mut entry.detail);
         }
         entry.count(now);
         let serves = entry.causes.is_empty();

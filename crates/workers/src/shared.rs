@@ -190,8 +190,8 @@ impl Shared {
         self.changed.send_replace(());
     }
 
-    pub(crate) fn serves_again(&self, id: WorkerId) {
-        if self.roster().serves_again(id, Instant::now()) {
+    pub(crate) fn serves_again(&self, id: WorkerId, gone: Cause) {
+        if self.roster().serves_again(id, gone, Instant::now()) {
             tracing::info!(pool = %self.name, worker = id.0, "worker ready again");
             self.changed.send_replace(());
         }

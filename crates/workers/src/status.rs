@@ -77,8 +77,21 @@ pub struct WorkerStatus {
     pub sessions: usize,
     /// Sessions that it wants at most; `None`: as many as come.
     pub capacity: Option<u32>,
+    /// How far its sessions have left it, while it drains.
+    pub leave: Option<Leave>,
     /// Its pod, where discovery knows pods.
     pub pod: Option<Arc<Pod>>,
+}
+
+/// How far the sessions of a draining worker have left it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leave {
+    /// For so long it drains.
+    pub since: Duration,
+    /// Sessions that were there when it began.
+    pub began_with: usize,
+    /// Whether an operator said so, and may take it back.
+    pub by_operator: bool,
 }
 
 /// The pod that a worker is, as Kubernetes tells it.

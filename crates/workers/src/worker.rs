@@ -164,7 +164,7 @@ async fn watch_over(
             },
             Ok(()) = health.changed() => match *health.borrow_and_update() {
                 Health::NotServing => shared.drain(id, Cause::Health, None),
-                Health::Serving => shared.serves_again(id),
+                Health::Serving => shared.serves_again(id, Cause::Health),
                 Health::Unknown => {}
             },
             Ok(()) = changes.changed() => {

@@ -5,52 +5,67 @@
 //! | `/sessions/{name}/inputs` | `{"key": "...", "name": "...", "text": "..."}` | 201 it is an input, 200 it was one before, 409 the call ends, 413 too large, 503 too much waits for a worker |
 //! | `/sessions/{name}/move` | none | 202, or 409 where no worker runs the call |
 //! | `/sessions/{name}/end` | none | 202 |
+//! | `/workers/{address}/drain`, `/undrain` | none | 202, or 409 where no operator drains it |
+//! | `/rollout` | `{"weights": {...}, ...}` | 200 the rules in force, 409 they changed meanwhile |
 //!
-//! All of them answer 404 where no such call is here, and 503 or 504 where its task takes no orders or
-//! does not answer in time: what was asked may then be done or not, and can be asked again.
+//! All of them answer 404 where no such call, worker or pool is here. 503 or 504: the call's task takes
+//! no orders or does not answer in time; what was asked may then be done or not, and can be asked again.
+//! What is done is logged with who asked, but for inputs, which services send all the time.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
 use holdline_session::{EndReason, External, Payload, Taken};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::{
-    Request, Response, StatusCode,
-    body::Incoming,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use hyper::{Request, StatusCode, body::Incoming, header::RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::oneshot, time::timeout};
+use tracing::info;
 
-use super::answers::{json, text, with};
+use super::{
+    answers::{json, text, with},
+    body::Answer,
+};
 use crate::{edge::Edge, order::Order, table::Entry};
+
+mod read;
+mod steer;
 
 /// What a call may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// From the end of the headers to the end of the body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Room for key, name and JSON around a text, in bytes.
 const BODY_ROOM: usize = 4 << 10;
+const LIKE: &str = "the body is to be {\"key\": \"...\", \"name\": \"...\", \"text\": \"...\"}\n";
 
-/// What is to become of a call.
+/// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Command {
-    Input,
-    Move,
-    End,
+enum Command<'a> {
+    /// News for a call.
+    Input(&'a str),
+    /// A call is to leave its worker.
+    Move(&'a str),
+    /// A call is to end.
+    End(&'a str),
+    /// Calls are to leave a worker, or may come to it again.
+    Drain(&'a str, bool),
+    /// Other rules are to hold.
+    Rollout,
 }
 
-impl Command {
-    /// The path without its beginning, `/sessions/`: which call, and what.
-    fn read(path: &str) -> Option<(&str, Self)> {
-        let (name, word) = path.rsplit_once('/')?;
-        let command = match word {
-            "inputs" => Self::Input,
-            "move" => Self::Move,
-            "end" => Self::End,
+impl<'a> Command<'a> {
+    fn read(path: &'a str) -> Option<Self> {
+        if path == "/rollout" {
+            return Some(Self::Rollout);
+        }
+        let (of, word) = path.rsplit_once('/')?;
+        let session = of.strip_prefix("/sessions/");
+        let worker = of.strip_prefix("/workers/");
+        Some(match (word, session, worker) {
+            ("inputs", Some(name), _) => Self::Input(name),
+            ("move", Some(name), _) => Self::Move(name),
+            ("end", Some(name), _) => Self::End(name),
+            ("drain", _, Some(address)) => Self::Drain(address, true),
+            ("undrain", _, Some(address)) => Self::Drain(address, false),
             _ => return None,
-        };
-        Some((name, command))
+        })
     }
 }
 
@@ -72,33 +87,51 @@ struct Became {
 }
 
 /// Does what a request asks for whose sender has shown the token. `None`: there is no such command.
-pub(super) async fn obey(edge: &Edge, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+pub(super) async fn obey(
+    edge: &Edge,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Option<Answer> {
     let path = request.uri().path().to_owned();
-    let (name, command) = Command::read(path.strip_prefix("/sessions/")?)?;
-    let Some(entry) = edge.table.find(name) else {
-        let words = "no such session is on this edge\n";
-        return Some(text(StatusCode::NOT_FOUND, words));
-    };
+    let command = Command::read(&path)?;
     let done = match command {
-        Command::Input => input(edge, &entry, request).await,
-        Command::Move => leave(&entry).await,
-        Command::End => end(&entry),
+        Command::Input(name) => input(edge, name, request).await,
+        Command::Move(name) => leave(edge, name, request).await,
+        Command::End(name) => end(edge, name, request).await,
+        Command::Drain(address, begin) => match read::none(request).await {
+            Ok(()) => steer::drain(edge, address, begin),
+            Err(refusal) => Err(refusal),
+        },
+        Command::Rollout => steer::rules(edge, request).await,
     };
+    if done.is_ok() && !matches!(command, Command::Input(_)) {
+        info!(%peer, ?command, "an operator's command");
+    }
     Some(done.unwrap_or_else(|refusal| refusal))
 }
 
-async fn input(
-    edge: &Edge,
-    entry: &Entry,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
-    let told = read(edge, request).await?;
+fn find(edge: &Edge, name: &str) -> Result<Entry, Answer> {
+    let words = "no such session is on this edge\n";
+    let found = edge.table.find(name);
+    found.ok_or_else(|| text(StatusCode::NOT_FOUND, words))
+}
+
+async fn input(edge: &Edge, name: &str, request: Request<Incoming>) -> Result<Answer, Answer> {
+    let entry = find(edge, name)?;
+    let value_max = usize::try_from(edge.limits.value_bytes).unwrap_or(usize::MAX);
+    // In JSON a character takes two bytes for one, where it is not a rare control character.
+    let most = value_max.saturating_mul(2).saturating_add(BODY_ROOM);
+    let told: Told = read::json(request, most, LIKE).await?;
+    if told.key.is_empty() {
+        let words = "an input needs a key: told twice with the same one, it is an input once\n";
+        return Err(text(StatusCode::BAD_REQUEST, words));
+    }
     let external = External {
         key: told.key,
         name: told.name,
         payload: Payload::Text(told.text.into()),
     };
-    let taken = ask(entry, |to| Order::Tell(external, to)).await?;
+    let taken = ask(&entry, |to| Order::Tell(external, to)).await?;
     let became = |taken, seq| json(&Became { taken, seq });
     match taken {
         Taken::Now(seq) => {
@@ -116,8 +149,9 @@ async fn input(
     }
 }
 
-async fn leave(entry: &Entry) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
-    if ask(entry, Order::Move).await? {
+async fn leave(edge: &Edge, name: &str, request: Request<Incoming>) -> Result<Answer, Answer> {
+    read::none(request).await?;
+    if ask(&find(edge, name)?, Order::Move).await? {
         return Ok(text(
             StatusCode::ACCEPTED,
             "the session moves as soon as a worker takes it\n",
@@ -127,7 +161,9 @@ async fn leave(entry: &Entry) -> Result<Response<Full<Bytes>>, Response<Full<Byt
     Err(text(StatusCode::CONFLICT, words))
 }
 
-fn end(entry: &Entry) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
+async fn end(edge: &Edge, name: &str, request: Request<Incoming>) -> Result<Answer, Answer> {
+    read::none(request).await?;
+    let entry = find(edge, name)?;
     let order = Order::End {
         reason: EndReason::Operator,
         detail: "asked for over the admin port",
@@ -138,53 +174,11 @@ fn end(entry: &Entry) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
     }
 }
 
-/// Reads and checks the body of an input.
-async fn read(edge: &Edge, request: Request<Incoming>) -> Result<Told, Response<Full<Bytes>>> {
-    let kind = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .map(|kind| kind.as_bytes());
-    // No page of another site can send this without being asked first whether it may.
-    if !kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with(b"application/json")) {
-        let words = "the body is to be JSON: Content-Type: application/json\n";
-        return Err(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
-    }
-    let most = usize::try_from(edge.limits.value_bytes).unwrap_or(usize::MAX);
-    // In JSON a character takes two bytes for one, where it is not a rare control character.
-    let body = Limited::new(
-        request.into_body(),
-        most.saturating_mul(2).saturating_add(BODY_ROOM),
-    );
-    let body = match timeout(BODY_TIMEOUT, body.collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let words = "the body is larger than any input may be\n";
-            return Err(text(StatusCode::PAYLOAD_TOO_LARGE, words));
-        }
-        Ok(Err(_)) => return Err(text(StatusCode::BAD_REQUEST, "the body broke off\n")),
-        Err(_) => {
-            return Err(text(
-                StatusCode::REQUEST_TIMEOUT,
-                "the body took too long\n",
-            ));
-        }
-    };
-    let told: Told = serde_json::from_slice(&body).map_err(|_| {
-        let words = "the body is to be {\"key\": \"...\", \"name\": \"...\", \"text\": \"...\"}\n";
-        text(StatusCode::BAD_REQUEST, words)
-    })?;
-    if told.key.is_empty() {
-        let words = "an input needs a key: told twice with the same one, it is an input once\n";
-        return Err(text(StatusCode::BAD_REQUEST, words));
-    }
-    Ok(told)
-}
-
 /// Asks the task of a call for something.
 async fn ask<T>(
     entry: &Entry,
     order: impl FnOnce(oneshot::Sender<T>) -> Order,
-) -> Result<T, Response<Full<Bytes>>> {
+) -> Result<T, Answer> {
     let (to, answer) = oneshot::channel();
     if !entry.begun || entry.orders.try_send(order(to)).is_err() {
         return Err(later("the session takes no orders now\n"));
@@ -199,7 +193,7 @@ async fn ask<T>(
     }
 }
 
-fn later(words: &'static str) -> Response<Full<Bytes>> {
+fn later(words: &'static str) -> Answer {
     with(
         text(StatusCode::SERVICE_UNAVAILABLE, words),
         RETRY_AFTER,
@@ -212,12 +206,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_names_a_call_and_a_command() {
-        assert_eq!(Command::read("CA1/inputs"), Some(("CA1", Command::Input)));
-        assert_eq!(Command::read("CA1/move"), Some(("CA1", Command::Move)));
-        assert_eq!(Command::read("CA1/end"), Some(("CA1", Command::End)));
-        for path in ["CA1", "CA1/", "CA1/pay", "inputs"] {
-            assert_eq!(Command::read(path), None, "{path}");
+    fn a_path_names_a_command_and_whom_it_is_about() {
+        let read = Command::read;
+        assert_eq!(read("/sessions/CA1/inputs"), Some(Command::Input("CA1")));
+        assert_eq!(read("/sessions/CA1/move"), Some(Command::Move("CA1")));
+        assert_eq!(read("/sessions/CA1/end"), Some(Command::End("CA1")));
+        let worker = "/workers/[::1]:50051";
+        let drain = format!("{worker}/drain");
+        assert_eq!(read(&drain), Some(Command::Drain("[::1]:50051", true)));
+        let undrain = format!("{worker}/undrain");
+        assert_eq!(read(&undrain), Some(Command::Drain("[::1]:50051", false)));
+        assert_eq!(read("/rollout"), Some(Command::Rollout));
+        for path in [
+            "/sessions/CA1",
+            "/sessions/CA1/",
+            "/sessions/CA1/drain",
+            "/workers/a:1/move",
+            "/inputs",
+        ] {
+            assert_eq!(read(path), None, "{path}");
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use holdline_config::Secret;
 use holdline_telemetry::{AdminMetrics, logging::Pace};
 use hyper::{
-    HeaderMap, Method, Request, StatusCode, Version,
+    HeaderMap, Method, Request, Response, StatusCode, Version,
     body::Body,
     header::{AUTHORIZATION, HOST, HeaderName, ORIGIN},
     http::uri::Authority,
@@ -108,9 +108,22 @@ impl Guard {
         let checked = self.decide(request);
         if let Err(refusal) = checked {
             self.metrics.refused(refusal.as_str());
-            self.tell(refusal, peer);
+            self.tell(refusal.as_str(), peer);
         }
         checked
+    }
+
+    /// Counts and tells of a command that was not understood.
+    pub(super) fn look<B>(&self, answer: &Response<B>, peer: SocketAddr) {
+        let why = match answer.status() {
+            StatusCode::BAD_REQUEST => "malformed",
+            StatusCode::REQUEST_TIMEOUT => "slow",
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
+            _ => return,
+        };
+        self.metrics.refused(why);
+        self.tell(why, peer);
     }
 
     fn decide<B: Body>(&self, request: &Request<B>) -> Result<(), Refusal> {
@@ -159,9 +172,8 @@ impl Guard {
         if right { Ok(()) } else { Err(Refusal::Token) }
     }
 
-    fn tell(&self, refusal: Refusal, peer: SocketAddr) {
+    fn tell(&self, why: &'static str, peer: SocketAddr) {
         if let Some(untold) = self.told.admit(Instant::now()) {
-            let why = refusal.as_str();
             tracing::warn!(%peer, why, untold, "request to the admin port refused");
         }
     }

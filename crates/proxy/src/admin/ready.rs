@@ -1,9 +1,8 @@
-//! Whether the edge may get calls, and what its workers are doing.
+//! Whether the edge may get calls.
 
-use std::{collections::BTreeMap, time::UNIX_EPOCH};
+use std::collections::BTreeMap;
 
-use holdline_workers::{Pod, Pool, WorkerState, WorkerStatus};
-use serde::Serialize;
+use holdline_workers::Pool;
 
 use crate::{edge::Edge, lifecycle::Phase};
 
@@ -32,77 +31,4 @@ fn census(pool: &Pool) -> String {
         .iter()
         .map(|(state, count)| format!("{count} {state}"));
     counted.collect::<Vec<_>>().join(", ")
-}
-
-/// One worker, as `/workers` shows it.
-#[derive(Serialize, Debug)]
-pub(super) struct WorkerLine {
-    pool: String,
-    id: u64,
-    address: String,
-    version: String,
-    state: &'static str,
-    /// Until a draining worker is gone or an ejected one is tried again, where that is known.
-    left_ms: Option<u64>,
-    detail: String,
-    sessions: usize,
-    capacity: Option<u32>,
-    /// Where discovery knows pods.
-    pod: Option<PodLine>,
-}
-
-/// A worker's pod; what the edge may not read is `null`.
-#[derive(Serialize, Debug)]
-struct PodLine {
-    name: String,
-    uid: String,
-    zone: Option<String>,
-    node: Option<String>,
-    created_unix_s: Option<u64>,
-    /// Number of the rollout that made it.
-    revision: Option<u64>,
-}
-
-impl From<&Pod> for PodLine {
-    fn from(pod: &Pod) -> Self {
-        let created = pod
-            .created
-            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        Self {
-            name: pod.name.clone(),
-            uid: pod.uid.to_string(),
-            zone: pod.zone.clone(),
-            node: pod.node.clone(),
-            created_unix_s: created.map(|since| since.as_secs()),
-            revision: pod.rollout.as_ref().map(|rollout| rollout.revision),
-        }
-    }
-}
-
-/// All workers of all pools.
-pub(super) fn workers(edge: &Edge) -> Vec<WorkerLine> {
-    edge.pools
-        .iter()
-        .flat_map(|(name, pool)| pool.workers().into_iter().map(|it| line(name, it)))
-        .collect()
-}
-
-fn line(pool: &str, worker: WorkerStatus) -> WorkerLine {
-    let left = match worker.state {
-        WorkerState::Draining { left } => left,
-        WorkerState::Ejected { left } => Some(left),
-        _ => None,
-    };
-    WorkerLine {
-        pool: pool.to_owned(),
-        id: worker.id.0,
-        address: worker.address.to_string(),
-        version: worker.version,
-        state: worker.state.as_str(),
-        left_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-        detail: worker.detail,
-        sessions: worker.sessions,
-        capacity: worker.capacity,
-        pod: worker.pod.as_deref().map(PodLine::from),
-    }
 }

@@ -1,62 +1,148 @@
-//! Asking calls how they are.
+//! Calls, listed and one by one.
 //!
-//! Calls are asked only when an operator asks, so that a frame costs nothing for it. A task that
-//! does not answer in time is told from outside: that it does not is worth seeing.
+//! A list is made of what is known outside of the calls' tasks, so that an operator who lists
+//! thousands disturbs none. One call is asked how it is, because it is worth seeing when its task does
+//! not answer.
 
-use std::time::Duration;
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
+use holdline_session::SessionId;
+use serde::Serialize;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::query::{Filter, Query};
+use crate::{
+    edge::Edge,
+    order::Order,
+    record::{Brief, Record},
+    status::{Inside, Line, SessionStatus},
+    table::Entry,
 };
 
-use crate::{edge::Edge, order::Order, status::SessionStatus, table::Entry};
-
-/// What all calls together may take to answer.
+/// What a call may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// All calls, oldest first.
-pub(super) async fn all(edge: &Edge) -> Vec<SessionStatus> {
-    let asked: Vec<_> = edge.table.all().into_iter().map(ask).collect();
-    let deadline = Instant::now() + PATIENCE;
-    let mut answers = Vec::with_capacity(asked.len());
-    for (entry, answer) in asked {
-        answers.extend(hear(edge, entry, answer, deadline).await);
-    }
-    answers
+/// Calls, as many as were asked for.
+#[derive(Serialize, Debug)]
+pub(super) struct Page {
+    /// All that fit the question, on this page or not.
+    total: usize,
+    sessions: Vec<Line>,
+    /// To be given as `after`, for those that follow.
+    next: Option<String>,
 }
 
-/// One call, by session id or by the carrier's id.
+/// Where a call stands in its list, in the list's order.
+type Place = (u64, SessionId);
+
+/// The calls that are asked for: those that live, oldest first, or those that ended, the last first.
+pub(super) fn page(edge: &Edge, query: &Query) -> Page {
+    if query.ended {
+        ended(edge, query)
+    } else {
+        live(edge, query)
+    }
+}
+
+fn live(edge: &Edge, query: &Query) -> Page {
+    let fits = |entry: &Entry| match &entry.record {
+        Some(record) => !record.is_over() && record.look(|brief| query.filter.fits(brief)),
+        None => query.filter.fits(&unbegun(entry)),
+    };
+    let mut fitting: Vec<(Place, Entry)> = edge
+        .table
+        .all()
+        .into_iter()
+        .filter(fits)
+        .map(|entry| ((entry.since.0, entry.id), entry))
+        .collect();
+    fitting.sort_unstable_by_key(|(place, _)| *place);
+    let now = edge.clock.now();
+    let rest = query.after.map_or(0, |after| {
+        fitting.partition_point(|(place, _)| *place <= after)
+    });
+    turn(&fitting, rest, query.limit, |entry| Line::live(entry, now))
+}
+
+fn ended(edge: &Edge, query: &Query) -> Page {
+    let place = |record: &Arc<Record>| {
+        let at = record.look(|brief| brief.end.as_ref().map_or(0, |end| end.at_unix_us));
+        (at, record.id())
+    };
+    let mut fitting: Vec<(Place, Arc<Record>)> = edge
+        .chronicle
+        .over()
+        .into_iter()
+        .filter(|record| record.look(|brief| query.filter.fits(brief)))
+        .map(|record| (place(&record), record))
+        .collect();
+    fitting.sort_unstable_by_key(|(place, _)| Reverse(*place));
+    let rest = query.after.map_or(0, |after| {
+        fitting.partition_point(|(place, _)| *place >= after)
+    });
+    turn(&fitting, rest, query.limit, |record| Line::over(record))
+}
+
+/// One page: of `all`, from number `first` on.
+fn turn<T>(all: &[(Place, T)], first: usize, limit: usize, line: impl Fn(&T) -> Line) -> Page {
+    let rest = &all[first..];
+    let page = &rest[..rest.len().min(limit)];
+    let last = page.last().filter(|_| rest.len() > page.len());
+    Page {
+        total: all.len(),
+        sessions: page.iter().map(|(_, call)| line(call)).collect(),
+        next: last.map(|((at, id), _)| format!("{at}-{id}")),
+    }
+}
+
+/// One call, by session id or by the carrier's id: the one that lives, or the last that ended.
 pub(super) async fn one(edge: &Edge, name: &str) -> Option<SessionStatus> {
-    let (entry, answer) = ask(edge.table.find(name)?);
-    hear(edge, entry, answer, Instant::now() + PATIENCE).await
+    if let Some(entry) = edge.table.find(name) {
+        let inside = ask(&entry).await;
+        let over = entry.record.as_deref().is_some_and(Record::is_over);
+        if !over && !entry.orders.is_closed() {
+            return Some(SessionStatus::live(&entry, inside, edge.clock.now()));
+        }
+    }
+    edge.chronicle
+        .find(name)
+        .map(|record| SessionStatus::over(&record))
 }
 
-type Answer = oneshot::Receiver<Box<SessionStatus>>;
-
-fn ask(entry: Entry) -> (Entry, Option<Answer>) {
+/// What a call's task says, if it does.
+async fn ask(entry: &Entry) -> Option<Inside> {
     if !entry.begun {
-        return (entry, None);
-    }
-    let (to, answer) = oneshot::channel();
-    let asked = entry.orders.try_send(Order::Show(to)).is_ok();
-    (entry, asked.then_some(answer))
-}
-
-/// None where the call has ended meanwhile.
-async fn hear(
-    edge: &Edge,
-    entry: Entry,
-    answer: Option<Answer>,
-    deadline: Instant,
-) -> Option<SessionStatus> {
-    if let Some(answer) = answer
-        && let Ok(Ok(status)) = timeout_at(deadline, answer).await
-    {
-        return Some(*status);
-    }
-    if entry.orders.is_closed() {
         return None;
     }
-    Some(SessionStatus::outside(&entry, edge.clock.now()))
+    let (to, answer) = oneshot::channel();
+    entry.orders.try_send(Order::Show(to)).ok()?;
+    let inside = timeout(PATIENCE, answer).await.ok()?.ok()?;
+    Some(*inside)
+}
+
+/// What a filter can look at of a call whose session has not begun.
+fn unbegun(entry: &Entry) -> Brief {
+    Brief {
+        call_sid: entry.call_sid.as_deref().map(Into::into),
+        ..Brief::starting(entry.id, entry.since, &entry.route)
+    }
+}
+
+/// Lines of all calls that live, for somebody who begins to listen.
+pub(super) fn everybody(edge: &Edge) -> Vec<Line> {
+    let query = Query {
+        limit: usize::MAX,
+        ..Query::default()
+    };
+    live(edge, &query).sessions
+}
+
+/// Lines of the last calls that ended, the last first.
+pub(super) fn lately(edge: &Edge, limit: usize) -> Vec<Line> {
+    let query = Query {
+        limit,
+        filter: Filter::default(),
+        ..Query::default()
+    };
+    ended(edge, &query).sessions
 }

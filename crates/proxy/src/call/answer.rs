@@ -47,6 +47,7 @@ pub(crate) fn answer(edge: &Arc<Edge>, incoming: IncomingCall) {
         account_sid: None,
         begun: false,
         ending: false,
+        record: None,
         orders,
         abort: None,
     });
@@ -117,11 +118,12 @@ async fn run(
         orders,
         alarm: Alarm::new(edge.clock),
         webhook: route.settings().webhook.is_some(),
-        story: Story::begin(now, caller, edge.metrics.clone()),
+        story: Story::begin(&edge, now, caller, &route.settings().workers),
         out,
         finished: false,
         edge,
     };
+    place.recorded(call.story.record());
     call.begin(now, socket, identity.frames);
     Box::pin(call.run()).await;
     drop((place, permit));

@@ -4,7 +4,7 @@
 //! The line `handoff` is read by programs too: its fields `session`, `call_sid`, `epoch`, `reason`,
 //! `kind`, `since_unix_us`, `first_commit_unix_us`, `gap_us`, `from`, `to` and `version` stay.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use holdline_session::{
     Account, AttachReason, Attributes, DropReason, EndReason, Epoch, Fault, HangupCause, Report,
@@ -14,6 +14,11 @@ use holdline_telemetry::Metrics;
 use tracing::{debug, error, info, warn};
 
 use super::Streams;
+use crate::{
+    clock::Clock,
+    edge::Edge,
+    record::{Brief, Record, What, cut},
+};
 
 /// Who calls, as far as logs and operators are told.
 #[derive(Clone, Debug)]
@@ -38,16 +43,6 @@ impl Caller {
     pub(crate) fn call_sid(&self) -> Option<&str> {
         self.call_sid.as_deref()
     }
-
-    /// The caller's carrier.
-    pub(crate) fn peer(&self) -> IpAddr {
-        self.peer
-    }
-
-    /// The path of the upgrade.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
 }
 
 /// The worker of an attachment.
@@ -59,11 +54,6 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// Of which attachment.
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
     /// Where it listens.
     pub(crate) fn address(&self) -> &str {
         &self.address
@@ -75,7 +65,10 @@ impl Attached {
 pub(crate) struct Story {
     caller: Caller,
     began: Time,
+    clock: Clock,
     metrics: Metrics,
+    /// What others may see of it.
+    record: Arc<Record>,
     /// The worker in force.
     worker: Option<Attached>,
     /// Where the worker whose commit was applied last listens: handoffs lead away from it.
@@ -106,15 +99,24 @@ struct End {
 }
 
 impl Story {
-    /// A session begins.
-    pub(super) fn begin(began: Time, caller: Caller, metrics: Metrics) -> Self {
+    /// A session begins, on a route to this pool.
+    pub(super) fn begin(edge: &Edge, began: Time, caller: Caller, pool: &str) -> Self {
+        let metrics = edge.metrics.clone();
         metrics.sessions.started.inc();
         metrics.sessions.active.inc();
         info!(
             session = %caller.id, call_sid = caller.call_sid, peer = %caller.peer,
             path = caller.path, "call began"
         );
+        let brief = Brief {
+            call_sid: caller.call_sid.clone(),
+            peer: Some(caller.peer.to_string()),
+            pool: Some(pool.to_owned()),
+            ..Brief::starting(caller.id, began, &caller.path)
+        };
         Self {
+            record: Record::begin(caller.id, began, brief, edge.chronicle.clone()),
+            clock: edge.clock,
             caller,
             began,
             metrics,
@@ -134,6 +136,9 @@ impl Story {
         self.metrics.sessions.caller_stream("joined");
         let call_sid = &self.caller.call_sid;
         info!(session = %self.id(), call_sid, %peer, stream_sid, "the caller has a new stream");
+        let stream_sid = stream_sid.cloned();
+        self.record
+            .note(self.clock.now(), What::CallerReplaced { stream_sid });
     }
 
     pub(crate) fn id(&self) -> SessionId {
@@ -144,17 +149,19 @@ impl Story {
         &self.caller
     }
 
-    pub(crate) fn began(&self) -> Time {
-        self.began
+    /// What others may see of the call.
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// Why the last search for a worker came to nothing.
+    pub(super) fn nowhere(&self) -> Option<&str> {
+        self.nowhere.as_deref()
     }
 
     /// The worker in force, or the last one.
     pub(crate) fn worker(&self) -> Option<&Attached> {
         self.worker.as_ref()
-    }
-
-    pub(crate) fn handoffs(&self) -> u64 {
-        self.handoffs
     }
 
     /// The caller hears 20 ms more of the hold sound.
@@ -164,6 +171,9 @@ impl Story {
 
     /// Tells one report of the engine.
     pub(super) fn tell(&mut self, now: Time, report: Report, streams: &Streams) {
+        if !matches!(report, Report::Committed { .. }) {
+            self.keep(now, &report, streams);
+        }
         match report {
             Report::Committed { received, .. } => {
                 let seconds = now.since(received).as_secs_f64();
@@ -279,6 +289,12 @@ impl Story {
         };
         let session = self.id();
         warn!(%session, %epoch, worker = address, version, rule, detail, "worker broke the protocol");
+        let what = What::ProtocolBroken {
+            epoch: epoch.0,
+            rule,
+            detail: cut(detail),
+        };
+        self.record.note(self.clock.now(), what);
     }
 
     fn attached(
@@ -354,6 +370,16 @@ impl Story {
             version,
             "handoff"
         );
+        let what = What::Handoff {
+            epoch: epoch.0,
+            reason: reason.as_str(),
+            kind,
+            gap_us: micros(gap),
+            from,
+            to,
+            version: version.map(str::to_owned),
+        };
+        self.record.note(now, what);
     }
 
     /// The whole account of a call that is over.
@@ -401,6 +427,7 @@ impl Story {
             end_lost = account.end_lost,
             "call ended"
         );
+        self.record.ended(now);
     }
 }
 
@@ -411,11 +438,19 @@ impl Drop for Story {
             self.metrics.sessions.ended("aborted", Fault::Edge.as_str());
             let call_sid = &self.caller.call_sid;
             error!(session = %self.id(), call_sid, "call broken off: its task failed or was aborted");
+            let now = self.clock.now();
+            let what = What::Ending {
+                reason: "aborted",
+                detail: "its task failed or was aborted".to_owned(),
+                fault: Fault::Edge.as_str(),
+            };
+            self.record.note(now, what);
+            self.record.ended(now);
         }
     }
 }
 
-fn drop_word(reason: DropReason) -> &'static str {
+pub(super) fn drop_word(reason: DropReason) -> &'static str {
     match reason {
         DropReason::LegGone => "leg_gone",
         DropReason::IncarnationGone => "incarnation_gone",
@@ -426,6 +461,6 @@ fn drop_word(reason: DropReason) -> &'static str {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,7 @@
 //! What an operator can ask.
 
+use serde_json::Value;
+
 use crate::support::{Bench, Edge, Shape, request};
 
 #[tokio::test]
@@ -20,32 +22,91 @@ async fn readiness_says_what_is_missing() {
 async fn a_session_is_shown_by_list_and_by_id() {
     let worker = Bench::start("v1").await;
     let edge = Edge::ready(&[&worker], Shape::default()).await;
-    assert_eq!(edge.get("/sessions").await.body, "[]");
+    edge.idle().await;
     let mut caller = edge.call().await;
     caller.ask("a secret word").await;
-    let list = edge.get("/sessions").await.body;
-    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-    let session = &list[0];
-    assert_eq!(session["phase"], "running");
+    let list = edge.json("/sessions").await;
+    let line = &list["sessions"][0];
+    assert_eq!(line["phase"], "running");
+    assert_eq!(line["epoch"], 1);
+    assert_eq!(line["path"], "/call");
+    assert_eq!(line["pool"], "default");
+    assert_eq!(line["worker"]["version"], "v1");
+    assert_eq!(line["worker"]["address"], worker.address.to_string());
+
+    let id = line["id"].as_str().unwrap();
+    let session = edge.json(&format!("/sessions/{id}")).await;
+    assert_eq!(session["id"], id);
     assert_eq!(session["link"], "live");
-    assert_eq!(session["epoch"], 1);
-    assert_eq!(session["path"], "/call");
-    assert_eq!(session["worker"]["version"], "v1");
-    assert_eq!(session["worker"]["address"], worker.address.to_string());
     assert_eq!(session["committed"], 2);
     assert_eq!(session["log"]["frames"], 0);
     assert_eq!(session["legs"][0]["name"], "caller");
     assert_eq!(session["legs"][0]["state"], "open");
     assert_eq!(session["state"][0]["key"], "count");
-    assert!(!list.to_string().contains("secret"));
+    assert_eq!(events(&session), ["began", "attached"]);
+    assert!(!session.to_string().contains("secret"));
 
-    let id = session["id"].as_str().unwrap();
-    let one = edge.get(&format!("/sessions/{id}")).await;
-    assert_eq!(one.status, 200);
-    assert!(one.body.contains(id));
     caller.hang_up().await;
-    edge.until("/sessions", |body| body == "[]").await;
-    assert_eq!(edge.get(&format!("/sessions/{id}")).await.status, 404);
+    edge.idle().await;
+    let session = edge.json(&format!("/sessions/{id}")).await;
+    assert_eq!(session["phase"], "ended");
+    assert_eq!(session["end"]["reason"], "caller_hung_up");
+    assert_eq!(session["end"]["fault"], "none");
+    assert!(session["legs"].is_null(), "{session}");
+    let last = ["leg_closed", "ending", "ended"];
+    assert_eq!(events(&session)[2..], last, "{session}");
+    let over = edge
+        .json("/sessions?ended=true&reason=caller_hung_up")
+        .await;
+    assert_eq!(over["sessions"][0]["id"], id);
+    let other = edge.json("/sessions?ended=true&fault=worker").await;
+    assert_eq!(other["total"], 0);
+    assert_eq!(edge.get("/sessions/CA1").await.status, 404);
+}
+
+/// What happened to a call, in words.
+fn events(session: &Value) -> Vec<&str> {
+    let events = session["timeline"]["events"].as_array().unwrap();
+    let words = events.iter().map(|event| event["event"].as_str().unwrap());
+    words.collect()
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_show_each_call_once() {
+    let worker = Bench::start("v1").await;
+    let edge = Edge::ready(&[&worker], Shape::default()).await;
+    let mut callers = Vec::new();
+    for _ in 0..5 {
+        let mut caller = edge.call().await;
+        caller.ask("hello").await;
+        callers.push(caller);
+    }
+    let mut shown = Vec::new();
+    let mut after = String::new();
+    for (page, size) in [2, 2, 1].into_iter().enumerate() {
+        let list = edge.json(&format!("/sessions?limit=2{after}")).await;
+        assert_eq!(list["total"], 5);
+        let sessions = list["sessions"].as_array().unwrap();
+        assert_eq!(sessions.len(), size, "page {page}");
+        shown.extend(
+            sessions
+                .iter()
+                .map(|it| it["id"].as_str().unwrap().to_owned()),
+        );
+        match list["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => assert_eq!(page, 2),
+        }
+    }
+    let all = edge.json("/sessions").await;
+    let all: Vec<_> = all["sessions"].as_array().unwrap().iter().collect();
+    let ids: Vec<_> = all.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(shown, ids);
+    let none = edge.json("/sessions?version=v2").await;
+    assert_eq!(none["total"], 0);
+    let wrong = edge.get("/sessions?versoin=v2").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.body.contains("version"), "{}", wrong.body);
 }
 
 #[tokio::test]

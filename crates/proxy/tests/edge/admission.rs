@@ -25,7 +25,7 @@ async fn a_twilio_caller_without_start_is_closed_and_never_a_session() {
         .await;
     assert!(caller.hear_close().await.is_some());
     assert!(began.elapsed() >= Duration::from_millis(300));
-    edge.until("/sessions", |body| body.trim() == "[]").await;
+    edge.idle().await;
     let metrics = edge.get("/metrics").await.body;
     assert!(
         metrics.contains("holdline_sessions_started_total 0"),
@@ -71,6 +71,6 @@ async fn one_call_more_than_allowed_is_told_to_come_again() {
     assert_eq!(refused.status, 503);
     assert!(refused.head.contains("retry-after: 7"), "{}", refused.head);
     caller.hang_up().await;
-    edge.until("/sessions", |body| body.trim() == "[]").await;
+    edge.idle().await;
     edge.call().await.hang_up().await;
 }

@@ -24,10 +24,8 @@ async fn what_is_sent_to_a_leg_while_it_connects_is_written_in_order() {
     caller.say("tell one").await;
     caller.say("tell two").await;
     assert_eq!(caller.ask("still there").await, "3 v1 still there");
-    edge.until("/sessions", |body| {
-        body.contains(r#""state": "connecting""#)
-    })
-    .await;
+    edge.until_call(|body| body.contains(r#""state": "connecting""#))
+        .await;
     upstream.open();
     assert_eq!(upstream.hears().await, Message::text("one"));
     assert_eq!(upstream.hears().await, Message::text("two"));

@@ -22,7 +22,7 @@ async fn frames_go_through_a_worker_and_come_back_in_order() {
     assert_eq!(caller.hear().await, Message::binary(vec![0, 255, 128]));
     caller.hang_up().await;
 
-    edge.until("/sessions", |body| body.trim() == "[]").await;
+    edge.idle().await;
     let metrics = edge.get("/metrics").await.body;
     for line in [
         r#"holdline_sessions_started_total 1"#,
@@ -44,8 +44,7 @@ async fn what_is_said_before_any_worker_is_there_is_not_lost() {
     let edge = Edge::start_at(&[address.to_string()], Shape::default()).await;
     let mut caller = edge.call().await;
     caller.say("early").await;
-    edge.until("/sessions", |body| body.contains(r#""last": 2"#))
-        .await;
+    edge.until_call(|body| body.contains(r#""last": 2"#)).await;
     drop(place);
     let _worker = Bench::start_at("v1", address).await;
     assert_eq!(caller.hear_text().await, "1 v1 early");

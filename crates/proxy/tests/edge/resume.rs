@@ -96,7 +96,7 @@ async fn a_call_whose_stream_broke_goes_on_by_the_webhook() {
     counted(&edge, "holdline_sessions_started_total 1").await;
 
     caller.say(&word("stop")).await;
-    edge.until("/sessions", |body| body.trim() == "[]").await;
+    edge.idle().await;
     let answer = webhook(&edge, "CA1").await.body;
     assert!(answer.contains(HANG_UP), "{answer}");
 }
@@ -117,7 +117,7 @@ async fn a_stream_that_is_closed_without_stop_may_come_back() {
     // But not after `stop`, whatever the close.
     caller.say(&word("stop")).await;
     caller.hang_up().await;
-    edge.until("/sessions", |body| body.trim() == "[]").await;
+    edge.idle().await;
     counted(
         &edge,
         r#"holdline_sessions_ended_total{fault="none",reason="caller_hung_up"} 1"#,
@@ -189,7 +189,7 @@ async fn without_any_proof_a_live_call_is_left_alone_and_a_lost_one_is_not_waite
     is_served(&mut caller, 2).await;
     drop(caller);
     // Its successor begins anew.
-    edge.until("/sessions", |body| body.trim() == "[]").await;
+    edge.idle().await;
     let mut caller = stream(&edge, "/call", "CA1", "MZ3").await;
     caller.hear_text().await;
     is_served(&mut caller, 2).await;

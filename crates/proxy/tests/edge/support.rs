@@ -121,6 +121,12 @@ admin: {{address: "127.0.0.1:0"}}
         request(self.admin, "GET", path).await
     }
 
+    pub(crate) async fn json(&self, path: &str) -> serde_json::Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
     /// Asks the admin port until its answer is as wanted.
     pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) -> String {
         let asking = async {
@@ -136,6 +142,20 @@ admin: {{address: "127.0.0.1:0"}}
             Ok(body) => body,
             Err(_) => panic!("{path} stayed at: {}", self.get(path).await.body),
         }
+    }
+
+    /// Waits until no call is there.
+    pub(crate) async fn idle(&self) {
+        let none = |body: &str| body.contains(r#""total": 0,"#);
+        self.until("/sessions", none).await;
+    }
+
+    /// Waits until the one call that is there, shown whole, is as wanted.
+    pub(crate) async fn until_call(&self, wanted: impl Fn(&str) -> bool) {
+        let one = self.until("/sessions", |body| body.contains(r#""total": 1,"#));
+        let list: serde_json::Value = serde_json::from_str(&one.await).unwrap();
+        let id = list["sessions"][0]["id"].as_str().unwrap().to_owned();
+        self.until(&format!("/sessions/{id}"), wanted).await;
     }
 
     pub(crate) async fn reaches(&self, phase: Phase) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{pick::Candidate, rules::Home, versions::Versions};
 use crate::{
-    Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId,
+    Leave, Pod, WorkerState, WorkerStatus, connections::Connections, discovery::EndpointId,
     signals::Signals,
 };
 
@@ -27,7 +27,8 @@ pub(crate) struct About {
     pub(crate) capacity: Option<u32>,
 }
 
-/// Why a worker drains. Several can hold at once; only health comes back.
+/// Why a worker drains. Several can hold at once; only health and operators come
+/// back on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Cause {
     Health,
@@ -90,8 +91,8 @@ pub(crate) struct Entry {
     pub(crate) detail: String,
     pub(crate) causes: Vec<Cause>,
     pub(crate) deadline: Option<Instant>,
-    /// Since when it drains.
-    pub(crate) leaving: Option<Instant>,
+    /// Since when it drains, and how many sessions were there then.
+    pub(crate) leaving: Option<(Instant, usize)>,
     /// Until when it is expected to become ready soon.
     pub(crate) awaited: Option<Instant>,
     pub(crate) ejected: Option<Instant>,
@@ -191,7 +192,7 @@ impl Entry {
     /// Whether its sessions may wait for a newcomer: it drains for less than `within`, and lives for
     /// more than `hurry` as far as is known.
     pub(crate) fn has_patience(&self, within: Duration, hurry: Duration, now: Instant) -> bool {
-        self.leaving.is_some_and(|since| now < since + within)
+        self.leaving.is_some_and(|(since, _)| now < since + within)
             && self.deadline.is_none_or(|at| at > now + hurry)
     }
 
@@ -315,6 +316,11 @@ impl Entry {
             detail: self.detail.clone(),
             sessions: self.occupants.len(),
             capacity: self.about.capacity,
+            leave: self.leaving.map(|(since, began_with)| Leave {
+                since: now.saturating_duration_since(since),
+                began_with,
+                by_operator: self.causes.contains(&Cause::Operator),
+            }),
             pod: self.pod.clone(),
         }
     }

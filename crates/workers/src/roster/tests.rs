@@ -208,11 +208,11 @@ fn health_comes_back_and_other_causes_do_not() {
     let mut world = World::new();
     let worker = world.ready(1, "v1");
     world.roster.drain(worker, Cause::Health, None, world.now);
-    assert!(world.roster.serves_again(worker, world.now));
+    assert!(world.roster.serves_again(worker, Cause::Health, world.now));
     assert!(world.roster.ready(world.now));
     world.roster.drain(worker, Cause::Message, None, world.now);
     world.roster.drain(worker, Cause::Health, None, world.now);
-    assert!(!world.roster.serves_again(worker, world.now));
+    assert!(!world.roster.serves_again(worker, Cause::Health, world.now));
     assert!(!world.roster.ready(world.now));
 }
 
