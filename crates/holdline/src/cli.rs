@@ -5,6 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod operate;
+
+pub(crate) use operate::{
+    AdminArgs, CallArgs, DrainArgs, Form, RolloutAction, RolloutArgs, SessionsArgs, TopArgs,
+    WorkersArgs,
+};
+
+use operate::{ADMIN_HELP, DRAIN_HELP, ROLLOUT_HELP, SESSION_HELP, SESSIONS_HELP, TOP_HELP};
+
 /// Holds the line while you deploy.
 ///
 /// Holdline owns the two sockets of a phone call, the carrier's and the model's, and sends what
@@ -26,11 +35,13 @@ Begin:
   holdline check --config holdline.yaml       is the edge's file right, and what is in force
   holdline run --config holdline.yaml         the edge
   holdline probe http://127.0.0.1:9090/readyz does it take calls
+  holdline top                                what it is doing
 
 Exit status:
   0  done; for `run`: drained, after SIGTERM
   1  it failed, for example an address is in use or a probe had no success
-  2  the command line or a configuration file is wrong";
+  2  the command line or a configuration file is wrong
+  3  a running edge said no";
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -48,6 +59,30 @@ pub(crate) enum Command {
     /// Asks a URL, and fails unless the answer is a success: for probes and hooks without a shell.
     #[command(after_long_help = PROBE_HELP)]
     Probe(ProbeArgs),
+    /// Lists the calls of a running edge, or those that ended.
+    #[command(after_long_help = helps(&[SESSIONS_HELP, ADMIN_HELP]))]
+    Sessions(SessionsArgs),
+    /// Shows one call: what it is doing, and what happened to it.
+    #[command(after_long_help = helps(&[SESSION_HELP, ADMIN_HELP]))]
+    Session(CallArgs),
+    /// Has a call leave its worker for another.
+    #[command(after_long_help = ADMIN_HELP)]
+    Move(CallArgs),
+    /// Ends a call.
+    #[command(after_long_help = ADMIN_HELP)]
+    End(CallArgs),
+    /// Lists workers, and how far those that drain are left.
+    #[command(after_long_help = ADMIN_HELP)]
+    Workers(WorkersArgs),
+    /// Has all calls leave a worker.
+    #[command(after_long_help = helps(&[DRAIN_HELP, ADMIN_HELP]))]
+    Drain(DrainArgs),
+    /// Shows and sets rollout rules at run time: shares, pins, the kill switch.
+    #[command(after_long_help = helps(&[ROLLOUT_HELP, ADMIN_HELP]))]
+    Rollout(RolloutArgs),
+    /// Shows a running edge at a glance, live.
+    #[command(after_long_help = helps(&[TOP_HELP, ADMIN_HELP]))]
+    Top(TopArgs),
     /// Prints the JSON Schema of the configuration, for editors.
     Schema,
     /// Prints a completion script for a shell.
@@ -55,6 +90,10 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Runs the ready-made voice worker: Twilio callers talk to a model of OpenAI.
     Bridge(Box<holdline_bridge::Options>),
+}
+
+fn helps(parts: &[&str]) -> String {
+    parts.join("\n\n")
 }
 
 /// Arguments of `run`.

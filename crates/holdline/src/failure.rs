@@ -9,6 +9,8 @@ pub(crate) enum Failure {
     Failed(String),
     /// The command line or a configuration is wrong: exit status 2.
     Misconfigured(String),
+    /// A running edge said no: exit status 3.
+    Refused(String),
 }
 
 impl Failure {
@@ -41,7 +43,9 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(words) | Self::Misconfigured(words) => f.write_str(words),
+            Self::Failed(words) | Self::Misconfigured(words) | Self::Refused(words) => {
+                f.write_str(words)
+            }
         }
     }
 }
@@ -57,6 +61,7 @@ impl From<Failure> for ExitCode {
         Self::from(match failure {
             Failure::Failed(_) => 1,
             Failure::Misconfigured(_) => 2,
+            Failure::Refused(_) => 3,
         })
     }
 }

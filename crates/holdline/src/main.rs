@@ -12,6 +12,7 @@ mod commands;
 mod demo;
 mod dev;
 mod failure;
+mod http;
 
 use cli::{Cli, Command};
 use failure::Failure;
@@ -38,6 +39,14 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Dev(args) => commands::dev::dev(args),
         Command::Check(args) => commands::check::check(&args),
         Command::Probe(args) => commands::probe::probe(&args),
+        Command::Sessions(args) => commands::operate::sessions::sessions(&args),
+        Command::Session(args) => commands::operate::sessions::session(&args),
+        Command::Move(args) => commands::operate::sessions::leave(&args),
+        Command::End(args) => commands::operate::sessions::end(&args),
+        Command::Workers(args) => commands::operate::workers::workers(&args),
+        Command::Drain(args) => commands::operate::workers::drain(&args),
+        Command::Rollout(args) => commands::operate::rollout::rollout(&args),
+        Command::Top(args) => commands::operate::top::top(&args),
         Command::Schema => commands::schema::schema(),
         Command::Completions(args) => commands::completions::completions(&args),
         Command::Bridge(options) => commands::bridge::bridge(*options),
