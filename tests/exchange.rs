@@ -106,6 +106,11 @@ impl Edge {
         }
     }
 
+    /// Sends a signal; what comes of it comes when it comes.
+    pub(crate) fn signal(&self, ending: Ending) {
+        self.process.signal(ending);
+    }
+
     /// SIGTERM. The edge must end well, having said nothing but log lines (a panic is none) and
     /// broken off no call.
     pub(crate) async fn end(mut self) {

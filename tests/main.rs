@@ -18,6 +18,7 @@ mod log;
 mod long_call;
 mod metrics;
 mod model_leg;
+mod operate;
 mod pressure;
 mod privacy;
 mod probe;

@@ -6,7 +6,7 @@ use holdline_testkit::{
     speech::Utterance,
     twilio::{Action, CallerOptions, Script, TwilioCaller},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     stage::{API_KEY, AUTH_TOKEN, Ending, HOOK_SECRET, Plan, Stage, Webhook},
@@ -20,6 +20,9 @@ const PARAMETER: &str = "patient-file-77120";
 /// What the function is called with, and what it answers.
 const ARGUMENT: &str = "root-canal-at-eleven";
 const OUTPUT: &str = "booked-with-doctor-quill";
+
+/// Pages of the admin port, which come first.
+const PAGES: usize = 6;
 
 /// What was said in a call, and everything that our processes said of it.
 struct Told {
@@ -91,12 +94,16 @@ async fn call(content: bool) -> Told {
     handle.act(Action::RawText(broken)).unwrap();
 
     let mut pages = Vec::new();
-    for path in ["/sessions", "/workers", "/metrics"] {
+    for path in ["/sessions", "/workers", "/metrics", "/rollout"] {
         pages.push((path, stage.ask(path).await));
     }
+    let list: Value = serde_json::from_str(&pages[0].1).unwrap();
+    let session = format!("/sessions/{}", list["sessions"][0]["id"].as_str().unwrap());
+    pages.push(("the session", stage.ask(&session).await));
     handle.act(Action::HangUp { settle: SETTLE }).unwrap();
     soon("the end of the call", running).await.unwrap();
     stage.edge.told("call ended").await;
+    pages.push(("the session that ended", stage.ask(&session).await));
     stage.edge.end(Ending::Terminate).await;
     pages.push(("the edge's log", stage.edge.said()));
     let workers: Vec<_> = stage.bridges.iter().map(|it| it.said()).collect();
@@ -151,7 +158,7 @@ async fn content_and_secrets_are_told_to_nobody_unless_asked_for() {
     let (silent, open) = join(call(false), call(true)).await;
     for told in [&silent, &open] {
         assert_eq!(told.webhooks, 1);
-        for (page, log) in &told.pages[3..] {
+        for (page, log) in &told.pages[PAGES..] {
             let traced = log.matches("\"level\":\"TRACE\"").count();
             assert!(traced > 1_000, "{traced} traces in {page}");
         }
@@ -165,7 +172,7 @@ async fn content_and_secrets_are_told_to_nobody_unless_asked_for() {
         .iter()
         .map(|words| format!("`{words}` in the workers' logs"))
         .collect();
-    expected.push(format!("`{PARAMETER}` in /sessions"));
+    expected.push(format!("`{PARAMETER}` in the session"));
     for place in expected {
         assert!(shown.contains(&place), "no {place}: {shown:?}");
     }

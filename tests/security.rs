@@ -4,6 +4,6 @@
 mod admin;
 mod http;
 mod mutual_tls;
-mod raw;
+pub(crate) mod raw;
 mod secrets;
 mod upstreams;

@@ -10,11 +10,11 @@ use tokio::{
 use crate::support::soon;
 
 /// Headers of a WebSocket upgrade in good order.
-pub(super) const UPGRADE: &str = "Host: edge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(crate) const UPGRADE: &str = "Host: edge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// Sends this, and hears what comes until the other side closes.
-pub(super) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // It may hang up before all of it is sent.
     let _ = stream.write_all(bytes).await;
@@ -22,7 +22,7 @@ pub(super) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// What comes until the other side closes.
-pub(super) async fn hear(stream: &mut TcpStream) -> String {
+pub(crate) async fn hear(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let _ = soon("an end of the connection", stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
@@ -30,7 +30,7 @@ pub(super) async fn hear(stream: &mut TcpStream) -> String {
 
 /// The status of the one answer in it; 0 for a connection that was just closed.
 #[track_caller]
-pub(super) fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     // Words of a body may name the protocol, too.
     let follows = |at: usize| answer[at..].split(' ').nth(1).unwrap_or_default();
     let answers = answer.match_indices("HTTP/1.");
