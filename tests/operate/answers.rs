@@ -3,7 +3,6 @@
 
 use std::{io::Write as _, process::Stdio};
 
-use futures_util::SinkExt as _;
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;

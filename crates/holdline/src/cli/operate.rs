@@ -46,8 +46,8 @@ pub(crate) const ADMIN_HELP: &str = "\
 The token is never an argument, since others see those: put it into a file (--token-file) or into
 HOLDLINE_ADMIN_TOKEN. Looking needs none on the edge's own machine; whatever changes something does.
 
-Exit status 0: done. 1: the edge could not be reached. 2: the command line is wrong. 3: the edge said
-no: there is no such call or worker, or the token is missing or wrong.";
+Exit status 0: done. 1: the edge could not be reached. 2: the command line is wrong. 3: the edge
+said no: there is no such call or worker, or the token is missing or wrong.";
 
 /// Arguments of `sessions`.
 #[derive(Args, Debug)]

@@ -141,8 +141,8 @@ fn token(args: &AdminArgs) -> Result<Option<HeaderValue>, Failure> {
             (read, place)
         }
         None => match std::env::var(TOKEN) {
-            Ok(token) => (token, TOKEN.to_owned()),
-            Err(_) => return Ok(None),
+            Ok(token) if !token.trim().is_empty() => (token, TOKEN.to_owned()),
+            Ok(_) | Err(_) => return Ok(None),
         },
     };
     let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));

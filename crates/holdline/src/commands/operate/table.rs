@@ -29,7 +29,7 @@ impl Table {
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths);
+            let cells = row.iter().zip(widths.iter().copied());
             let line: String = cells
                 .map(|(cell, width)| format!("{cell:width$}  "))
                 .collect();
