@@ -47,6 +47,11 @@ async fn upgrades_change_nothing_immutable() {
 }
 
 #[tokio::test]
+async fn dashboard_and_alerts_ask_for_what_there_is() {
+    unittest("test_series").await;
+}
+
+#[tokio::test]
 async fn documents_are_fresh() {
     unittest("test_docs").await;
 }

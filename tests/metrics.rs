@@ -26,13 +26,47 @@ async fn promtool_finds_nothing_to_say_after_calls_and_handoffs() {
     handed_over(&stage, 2).await;
 
     let during = stage.ask("/metrics").await;
-    assert_eq!(value(&during, "holdline_sessions_active"), Some(1.0));
+    for (series, expected) in [
+        ("holdline_sessions_active", 1.0),
+        (r#"holdline_sessions{state="running"}"#, 1.0),
+        (r#"holdline_sessions{state="starting"}"#, 0.0),
+        (
+            r#"holdline_leg_openings_total{how="first",leg="caller"}"#,
+            1.0,
+        ),
+        (
+            r#"holdline_leg_openings_total{how="first",leg="model"}"#,
+            1.0,
+        ),
+        (
+            r#"holdline_handoffs_total{cause="drain",reason="handoff",result="ok"}"#,
+            1.0,
+        ),
+        (
+            r#"holdline_rollout_rules{pool="default",rule="weights"}"#,
+            0.0,
+        ),
+    ] {
+        assert_eq!(value(&during, series), Some(expected), "{series}\n{during}");
+    }
+    let by_age = during
+        .lines()
+        .filter(|line| line.starts_with("holdline_sessions_by_age{"));
+    let by_age: f64 = by_age
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum();
+    assert_eq!(by_age, 1.0);
+    assert!(value(&during, "holdline_session_oldest_age_seconds") > Some(0.0));
     handle.act(Action::HangUp { settle: SETTLE }).unwrap();
     soon("the end of the call", call).await.unwrap();
     let ended = stage.edge.told("call ended").await;
     assert_eq!(ended["handoffs"], 2, "{ended}");
     let after = stage.ask("/metrics").await;
     assert_eq!(value(&after, "holdline_sessions_active"), Some(0.0));
+    assert_eq!(
+        value(&after, "holdline_session_duration_seconds_count"),
+        Some(1.0)
+    );
     for text in [&during, &after] {
         no_series_twice(text);
         promtool(text).await;

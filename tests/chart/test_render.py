@@ -107,7 +107,7 @@ class Render(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with tarfile.open(helm.package(CHART, destination=folder)) as archive:
                 packed = {name.removeprefix("holdline/") for name in archive.getnames()}
-        self.assertLess({"Chart.yaml", "values.schema.json", "files/alerts.yaml"}, packed)
+        self.assertLess({"Chart.yaml", "values.schema.json", "files/alerts.yaml", "files/dashboard.json"}, packed)
         self.assertEqual([name for name in packed if name.startswith("ci/")], [])
 
 

@@ -54,6 +54,7 @@ pub(crate) async fn drained(edge: &Edge, mut lifecycle: Lifecycle) -> ExitReport
         Next::Idle => (0, 0),
         Next::Time | Next::Hurry => drain.close().await,
     };
+    edge.metrics.drain.cut(cut, aborted);
     drain.enter(Phase::Done);
     ExitReport {
         drained_in: drain.began.elapsed(),

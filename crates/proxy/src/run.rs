@@ -41,6 +41,10 @@ pub async fn run(
     let runtimes = listener_runtimes(&config, &metrics)?;
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
     let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle)?);
+    let (table, clock) = (edge.table.clone(), edge.clock);
+    edge.metrics
+        .sessions
+        .watch(move || table.census(clock.now()));
     warn_of_open_doors(&config);
     let deletion_cost = deletion_cost::keeping(&config, &edge)?;
 

@@ -5,10 +5,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use holdline_session::{SessionId, Time};
+use holdline_telemetry::{Census, SessionState};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use crate::{order::Order, record::Record};
@@ -36,10 +41,50 @@ pub(crate) struct Entry {
     pub(crate) ending: bool,
     /// What happened to it, once its session has begun.
     pub(crate) record: Option<Arc<Record>>,
+    /// What its task tells of it by the way.
+    pub(crate) marks: Arc<Marks>,
     /// How to tell its task something.
     pub(crate) orders: mpsc::Sender<Order>,
     /// How to end its task where it does not listen.
     pub(crate) abort: Option<AbortHandle>,
+}
+
+/// What a call's task tells without being asked: cheap enough to be told for each frame.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    held: AtomicBool,
+    /// When the oldest input was received that is kept to replay; 0: none is kept.
+    oldest: AtomicU64,
+}
+
+impl Marks {
+    /// Whether the session has no worker, and none can be had.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Relaxed);
+    }
+
+    /// When the oldest input was received that is kept to replay.
+    pub(crate) fn keeps_since(&self, oldest: Option<Time>) {
+        self.oldest.store(oldest.map_or(0, |at| at.0), Relaxed);
+    }
+
+    fn log_age(&self, now: Time) -> Duration {
+        match self.oldest.load(Relaxed) {
+            0 => Duration::ZERO,
+            at => now.since(Time(at)),
+        }
+    }
+}
+
+impl Entry {
+    fn state(&self) -> SessionState {
+        match self.begun {
+            false => SessionState::Starting,
+            true if self.ending => SessionState::Ending,
+            true if self.marks.held.load(Relaxed) => SessionState::Held,
+            true => SessionState::Running,
+        }
+    }
 }
 
 /// All calls of one edge. Cheap to clone.
@@ -91,6 +136,19 @@ impl Table {
         let mut all: Vec<_> = self.lock().calls.values().cloned().collect();
         all.sort_unstable_by_key(|entry| (entry.since, entry.id));
         all
+    }
+
+    /// How many calls do what, and for how long. Costs in proportion to the calls.
+    pub(crate) fn census(&self, now: Time) -> Census {
+        let mut census = Census::default();
+        for entry in self.lock().calls.values() {
+            census.note(
+                entry.state(),
+                now.since(entry.since),
+                entry.marks.log_age(now),
+            );
+        }
+        census
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -186,6 +244,7 @@ mod tests {
             begun: false,
             ending: false,
             record: None,
+            marks: Arc::default(),
             orders,
             abort: None,
         };
@@ -241,5 +300,35 @@ mod tests {
         let _places = [table.enter(entry(1).0), table.enter(entry(2).0)];
         let ids: Vec<_> = table.all().into_iter().map(|entry| entry.id.0).collect();
         assert_eq!(ids, [2, 1]);
+    }
+
+    #[test]
+    fn calls_are_counted_by_what_they_do_and_by_age() {
+        let (table, now) = (Table::default(), Time(10_000_000_000));
+        let mut places = Vec::new();
+        for (id, age) in [(1, 1), (2, 61), (3, 301), (4, 9_000)] {
+            let (mut entry, _inbox) = entry(id);
+            entry.since = Time(now.0 - age * 1_000_000);
+            let marks = Arc::clone(&entry.marks);
+            let place = table.enter(entry);
+            if id > 1 {
+                place.begun(None, None).unwrap();
+            }
+            marks.hold(id == 3);
+            marks.keeps_since((id == 2).then_some(Time(now.0 - 250_000)));
+            places.push(place);
+        }
+        table.ends(SessionId(4));
+        let mut expected = Census::default();
+        let (second, none) = (Duration::from_secs, Duration::ZERO);
+        expected.note(SessionState::Starting, second(1), none);
+        expected.note(
+            SessionState::Running,
+            second(61),
+            Duration::from_millis(250),
+        );
+        expected.note(SessionState::Held, second(301), none);
+        expected.note(SessionState::Ending, second(9_000), none);
+        assert_eq!(table.census(now), expected);
     }
 }

@@ -1,8 +1,11 @@
 //! Metrics of attachments: how sessions get from worker to worker.
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{Histogram, IntCounter};
 
-use crate::register::Register;
+use crate::{
+    register::{Counters, Histograms, Register},
+    words::{ATTACHED, CAUSE, FAILED, HANDOFF},
+};
 
 /// Seconds: steps of a 20 ms frame where a caller might hear it, then up to the give-up.
 const GAP_BUCKETS: &[f64] = &[
@@ -17,10 +20,10 @@ const ROUND_TRIP_BUCKETS: &[f64] = &[
 /// Metrics of attachments.
 #[derive(Clone, Debug)]
 pub struct AttachmentMetrics {
-    started: IntCounterVec,
-    failures: IntCounterVec,
-    handoffs: IntCounterVec,
-    gap: HistogramVec,
+    started: Counters,
+    failures: Counters,
+    handoffs: Counters,
+    gap: Histograms,
     /// From an input's receipt until the commit that contains it is applied. Observe with
     /// `observe(seconds)`, for samples rather than for every frame.
     pub round_trip_seconds: Histogram,
@@ -32,26 +35,27 @@ pub struct AttachmentMetrics {
 
 impl AttachmentMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
+        register.about("Handoffs and attachments");
         Self {
             started: register.counters(
                 "holdline_attachments_total",
                 "Sessions attached to a worker, by why.",
-                &["reason"],
+                &[ATTACHED],
             ),
             failures: register.counters(
                 "holdline_attach_failures_total",
                 "Offers that came to nothing and attachments that were lost, by why.",
-                &["why"],
+                &[FAILED],
             ),
             handoffs: register.counters(
                 "holdline_handoffs_total",
-                "Sessions that went, or failed to go, from one worker to another.",
-                &["reason", "result"],
+                "Sessions that went from one worker to another, or ended on the way; `cause` is why they moved, or how the worker was lost.",
+                &[ATTACHED, CAUSE, HANDOFF],
             ),
             gap: register.histograms(
                 "holdline_handoff_gap_seconds",
                 "From the start of a move or the loss of a worker to the next worker's first commit.",
-                &["reason"],
+                &[ATTACHED],
                 GAP_BUCKETS,
             ),
             round_trip_seconds: register.histogram(
@@ -72,21 +76,22 @@ impl AttachmentMetrics {
 
     /// A session was attached; the word is the engine's `AttachReason`.
     pub fn attached(&self, reason: &'static str) {
-        self.started.with_label_values(&[reason]).inc();
+        self.started.of(&[reason]).inc();
     }
 
     /// An offer came to nothing, or an attachment was lost.
     pub fn failed(&self, why: &'static str) {
-        self.failures.with_label_values(&[why]).inc();
+        self.failures.of(&[why]).inc();
     }
 
-    /// A handoff is over: `reason` as in [`AttachmentMetrics::attached`], `result` such as `ok`.
-    pub fn handoff(&self, reason: &'static str, result: &'static str) {
-        self.handoffs.with_label_values(&[reason, result]).inc();
+    /// A handoff is over: `reason` as in [`AttachmentMetrics::attached`], `cause` what began it, and
+    /// `result` such as `ok`.
+    pub fn handoff(&self, reason: &'static str, cause: &'static str, result: &'static str) {
+        self.handoffs.of(&[reason, cause, result]).inc();
     }
 
     /// What the caller might have heard of a handoff, in seconds.
     pub fn gap_seconds(&self, reason: &'static str, seconds: f64) {
-        self.gap.with_label_values(&[reason]).observe(seconds);
+        self.gap.of(&[reason]).observe(seconds);
     }
 }

@@ -1,33 +1,54 @@
 //! Metrics of the edge as a whole: which build, which configuration, how far its end has come, what
 //! its pod is worth.
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::IntGauge;
 
-use crate::{DrainPhase, register::Register};
+use crate::{
+    DrainPhase,
+    register::{Counters, Gauges, Register},
+    words::{ADMIN, BUILD, CUT, FINGERPRINT, LOADED, PHASE, RELOADED},
+};
 
 /// How far the edge's own end has come.
 #[derive(Clone, Debug)]
 pub struct DrainMetrics {
-    phase: IntGaugeVec,
+    phase: Gauges,
+    cut: Counters,
 }
 
 impl DrainMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
+        register.about("The edge's own end");
         let drain = Self {
             phase: register.gauges(
                 "holdline_drain_phase",
                 "1 for the phase that the edge is in, 0 for the others.",
-                &["phase"],
+                &[PHASE],
+            ),
+            cut: register.counters(
+                "holdline_drain_cut_sessions_total",
+                "Sessions that outlived the drain's deadline: ended in good order, or aborted because they did not end.",
+                &[CUT],
             ),
         };
         drain.set_phase(DrainPhase::Serving);
         drain
     }
 
+    /// At the deadline so many sessions were ended, and of these so many had to be aborted.
+    pub fn cut(&self, ended: usize, aborted: usize) {
+        let ended = ended.saturating_sub(aborted);
+        for (how, count) in [("ended", ended), ("aborted", aborted)] {
+            if count > 0 {
+                self.cut.of(&[how]).inc_by(count as u64);
+            }
+        }
+    }
+
     /// The edge is now in this phase.
     pub fn set_phase(&self, phase: DrainPhase) {
         for each in DrainPhase::ALL {
-            let gauge = self.phase.with_label_values(&[each.as_str()]);
+            let gauge = self.phase.of(&[each.as_str()]);
             gauge.set(i64::from(*each == phase));
         }
     }
@@ -36,30 +57,31 @@ impl DrainMetrics {
 /// The operator's port.
 #[derive(Clone, Debug)]
 pub struct AdminMetrics {
-    refused: IntCounterVec,
+    refused: Counters,
 }
 
 impl AdminMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
+        register.about("The process");
         Self {
             refused: register.counters(
                 "holdline_admin_refused_total",
                 "Requests to the admin port that were refused, by why.",
-                &["why"],
+                &[ADMIN],
             ),
         }
     }
 
     /// A request was refused.
     pub fn refused(&self, why: &'static str) {
-        self.refused.with_label_values(&[why]).inc();
+        self.refused.of(&[why]).inc();
     }
 }
 
 /// The pod that the edge runs in.
 #[derive(Clone, Debug)]
 pub struct PodMetrics {
-    cost_writes: IntCounterVec,
+    cost_writes: Counters,
 }
 
 impl PodMetrics {
@@ -68,7 +90,7 @@ impl PodMetrics {
             cost_writes: register.counters(
                 "holdline_pod_deletion_cost_writes_total",
                 "Attempts to write the number of sessions as the pod's deletion cost.",
-                &["result"],
+                &[LOADED],
             ),
         }
     }
@@ -76,17 +98,17 @@ impl PodMetrics {
     /// The deletion cost was written, or could not be.
     pub fn cost_written(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
-        self.cost_writes.with_label_values(&[result]).inc();
+        self.cost_writes.of(&[result]).inc();
     }
 }
 
 /// Which build runs, with which configuration.
 #[derive(Clone, Debug)]
 pub struct BuildMetrics {
-    info: IntGaugeVec,
-    config: IntGaugeVec,
+    info: Gauges,
+    config: Gauges,
     loaded: IntGauge,
-    reloads: IntCounterVec,
+    reloads: Counters,
 }
 
 impl BuildMetrics {
@@ -95,12 +117,12 @@ impl BuildMetrics {
             info: register.gauges(
                 "holdline_build_info",
                 "1, with the version of this build as a label.",
-                &["version"],
+                &[BUILD],
             ),
             config: register.gauges(
                 "holdline_config_info",
                 "1, with the fingerprint of the configuration in force as a label.",
-                &["fingerprint"],
+                &[FINGERPRINT],
             ),
             loaded: register.gauge(
                 "holdline_config_loaded_timestamp_seconds",
@@ -109,7 +131,7 @@ impl BuildMetrics {
             reloads: register.counters(
                 "holdline_config_reloads_total",
                 "Configurations that were read again: taken up, or refused.",
-                &["result"],
+                &[RELOADED],
             ),
         }
     }
@@ -117,19 +139,19 @@ impl BuildMetrics {
     /// Tells the version of this build.
     pub fn set_version(&self, version: &'static str) {
         self.info.reset();
-        self.info.with_label_values(&[version]).set(1);
+        self.info.of(&[version]).set(1);
     }
 
     /// Tells which configuration is in force since when, in seconds since 1970.
     pub fn config_loaded(&self, fingerprint: &str, unix_seconds: i64) {
         self.config.reset();
-        self.config.with_label_values(&[fingerprint]).set(1);
+        self.config.of(&[fingerprint]).set(1);
         self.loaded.set(unix_seconds);
     }
 
     /// The configuration was read again, and taken up or not.
     pub fn config_reloaded(&self, ok: bool) {
         let result = if ok { "ok" } else { "refused" };
-        self.reloads.with_label_values(&[result]).inc();
+        self.reloads.of(&[result]).inc();
     }
 }

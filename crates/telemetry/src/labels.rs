@@ -1,5 +1,7 @@
 //! Label values that are known beforehand.
 
+use std::time::Duration;
+
 /// Declares an enum whose values are label values.
 macro_rules! label {
     (
@@ -13,6 +15,9 @@ macro_rules! label {
         impl $name {
             /// All of them, in order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Their label values.
+            pub(crate) const WORDS: &'static [&'static str] = &[$($word,)+];
 
             /// The label value.
             #[must_use]
@@ -90,5 +95,77 @@ label! {
         Closing = "closing",
         /// No session is left.
         Done = "done",
+    }
+}
+
+label! {
+    /// What a session does.
+    pub enum SessionState {
+        /// Its socket is accepted, and nobody has said yet who calls.
+        Starting = "starting",
+        /// It has a worker, or is about to have one.
+        Running = "running",
+        /// It has no worker, and none can be had.
+        Held = "held",
+        /// Its end has begun.
+        Ending = "ending",
+    }
+}
+
+label! {
+    /// How old a session is.
+    pub enum AgeRange {
+        /// Less than a minute.
+        Minute = "under_1m",
+        /// Less than five.
+        FiveMinutes = "1m_to_5m",
+        /// Less than a quarter of an hour.
+        Quarter = "5m_to_15m",
+        /// Less than an hour.
+        Hour = "15m_to_1h",
+        /// Older.
+        Older = "over_1h",
+    }
+}
+
+impl AgeRange {
+    pub(crate) fn of(age: Duration) -> Self {
+        match age.as_secs() {
+            0..60 => Self::Minute,
+            60..300 => Self::FiveMinutes,
+            300..900 => Self::Quarter,
+            900..3_600 => Self::Hour,
+            _ => Self::Older,
+        }
+    }
+}
+
+label! {
+    /// What an opened leg is to the session.
+    pub enum Opening {
+        /// The first of its kind.
+        First = "first",
+        /// One after another: the caller came back, or a worker dialled once more.
+        Again = "again",
+        /// One beside another that is still open: a rollover, where it is the model's.
+        Beside = "beside",
+    }
+}
+
+label! {
+    /// A rollout rule that can be in force.
+    pub enum RolloutRule {
+        /// Versions with a share of their own.
+        Weights = "weights",
+        /// Calls that belong to a version by an attribute.
+        Pins = "pins",
+        /// Versions that get no calls.
+        Disabled = "disabled",
+        /// `existing: eager`.
+        Eager = "existing_eager",
+        /// `existing: pinned`.
+        Pinned = "existing_pinned",
+        /// `allow_one_way`.
+        OneWay = "allow_one_way",
     }
 }

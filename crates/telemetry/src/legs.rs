@@ -1,8 +1,12 @@
 //! Metrics of legs: upgrades, frames, closes, dials.
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
-use crate::{Direction, LegKind, register::Register};
+use crate::{
+    Direction, LegKind, Opening,
+    register::{Counters, Register},
+    words::{CODE, DIAL, DIRECTION, FAULT, HOW, LEG, LOADED, SIGNATURE, UPGRADE, WEBHOOK},
+};
 
 /// Seconds: a TCP and TLS handshake within a region up to the usual limit of 5 s.
 const DIAL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -18,39 +22,41 @@ pub struct LegMetrics {
     pub handshakes: IntGauge,
     /// Upgrades answered with 101.
     pub upgrades_accepted: IntCounter,
-    refused: IntCounterVec,
-    webhooks: IntCounterVec,
-    signature_failures: IntCounterVec,
-    closed: IntCounterVec,
+    refused: Counters,
+    webhooks: Counters,
+    signature_failures: Counters,
+    opened: Counters,
+    closed: Counters,
     unwritten: [IntCounter; 3],
     malformed: [IntCounter; 3],
     /// From the name's resolution to the upgraded WebSocket, for dials that succeed.
     pub dial_seconds: Histogram,
-    dial_failures: IntCounterVec,
-    tls_reloads: IntCounterVec,
+    dial_failures: Counters,
+    tls_reloads: Counters,
 }
 
 impl LegMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
+        register.about("Legs");
         let frames = register.counters(
             "holdline_leg_frames_total",
             "WebSocket messages read from (in) and written to (out) legs.",
-            &["leg", "direction"],
+            &[LEG, DIRECTION],
         );
         let bytes = register.counters(
             "holdline_leg_bytes_total",
             "Payload bytes of WebSocket messages read from (in) and written to (out) legs.",
-            &["leg", "direction"],
+            &[LEG, DIRECTION],
         );
         let unwritten = register.counters(
             "holdline_leg_unwritten_frames_total",
             "Frames that were handed to a leg and not written when it closed.",
-            &["leg"],
+            &[LEG],
         );
         let malformed = register.counters(
             "holdline_leg_malformed_frames_total",
             "Frames that the leg's profile cannot make sense of.",
-            &["leg"],
+            &[LEG],
         );
         Self {
             frames: by_leg_and_direction(&frames),
@@ -70,22 +76,27 @@ impl LegMetrics {
             refused: register.counters(
                 "holdline_upgrades_refused_total",
                 "Callers' connections that ended without an upgrade, by reason.",
-                &["reason"],
+                &[UPGRADE],
             ),
             webhooks: register.counters(
                 "holdline_webhooks_total",
                 "Carriers' webhooks, by what was answered.",
-                &["answer"],
+                &[WEBHOOK],
             ),
             signature_failures: register.counters(
                 "holdline_signature_failures_total",
                 "Upgrades and webhooks refused for their signature, by what was wrong with it.",
-                &["why"],
+                &[SIGNATURE],
+            ),
+            opened: register.counters(
+                "holdline_leg_openings_total",
+                "Legs opened: the first of a kind, one more after it, or one beside another (a rollover, where it is the model's).",
+                &[LEG, HOW],
             ),
             closed: register.counters(
                 "holdline_leg_closes_total",
                 "Legs closed, by close code and by whose fault it was.",
-                &["leg", "code", "fault"],
+                &[LEG, CODE, FAULT],
             ),
             unwritten: by_leg(&unwritten),
             malformed: by_leg(&malformed),
@@ -97,12 +108,12 @@ impl LegMetrics {
             dial_failures: register.counters(
                 "holdline_dial_failures_total",
                 "Outbound legs that could not be dialled, by what failed.",
-                &["why"],
+                &[DIAL],
             ),
             tls_reloads: register.counters(
                 "holdline_tls_reloads_total",
                 "Attempts to load a listener's changed certificate.",
-                &["result"],
+                &[LOADED],
             ),
         }
     }
@@ -133,47 +144,51 @@ impl LegMetrics {
 
     /// A connection ended without an upgrade.
     pub fn upgrade_refused(&self, reason: &'static str) {
-        self.refused.with_label_values(&[reason]).inc();
+        self.refused.of(&[reason]).inc();
     }
 
     /// A carrier's webhook was answered: how the call goes on, or `refused`.
     pub fn webhook_answered(&self, answer: &'static str) {
-        self.webhooks.with_label_values(&[answer]).inc();
+        self.webhooks.of(&[answer]).inc();
     }
 
     /// An upgrade or a webhook was refused for its signature.
     pub fn signature_failed(&self, why: &'static str) {
-        self.signature_failures.with_label_values(&[why]).inc();
+        self.signature_failures.of(&[why]).inc();
+    }
+
+    /// A leg is open.
+    pub fn opened(&self, leg: LegKind, how: Opening) {
+        self.opened.of(&[leg.as_str(), how.as_str()]).inc();
     }
 
     /// A leg closed with this code (1006: without one); `fault` as in the engine's `Close`.
     pub fn closed(&self, leg: LegKind, code: u16, fault: &'static str) {
         let labels = [leg.as_str(), close_code_label(code), fault];
-        self.closed.with_label_values(&labels).inc();
+        self.closed.of(&labels).inc();
     }
 
     /// A leg could not be dialled.
     pub fn dial_failed(&self, why: &'static str) {
-        self.dial_failures.with_label_values(&[why]).inc();
+        self.dial_failures.of(&[why]).inc();
     }
 
     /// A changed certificate was loaded, or not.
     pub fn tls_reloaded(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
-        self.tls_reloads.with_label_values(&[result]).inc();
+        self.tls_reloads.of(&[result]).inc();
     }
 }
 
-fn by_leg_and_direction(counters: &IntCounterVec) -> [[IntCounter; 2]; 3] {
+fn by_leg_and_direction(counters: &Counters) -> [[IntCounter; 2]; 3] {
     [LegKind::Caller, LegKind::Model, LegKind::Other].map(|leg| {
         [Direction::In, Direction::Out]
-            .map(|direction| counters.with_label_values(&[leg.as_str(), direction.as_str()]))
+            .map(|direction| counters.of(&[leg.as_str(), direction.as_str()]))
     })
 }
 
-fn by_leg(counters: &IntCounterVec) -> [IntCounter; 3] {
-    [LegKind::Caller, LegKind::Model, LegKind::Other]
-        .map(|leg| counters.with_label_values(&[leg.as_str()]))
+fn by_leg(counters: &Counters) -> [IntCounter; 3] {
+    [LegKind::Caller, LegKind::Model, LegKind::Other].map(|leg| counters.of(&[leg.as_str()]))
 }
 
 /// The codes of RFC 6455 by number, others by class: a peer chooses its code, and must not thereby

@@ -9,19 +9,27 @@ pub mod logging;
 
 mod attachments;
 mod buckets;
+mod catalogue;
+mod census;
 mod edge;
 mod labels;
 mod legs;
 mod metrics;
 mod register;
 mod sessions;
+mod words;
 mod workers;
 
 pub use attachments::AttachmentMetrics;
 pub use buckets::buckets;
+pub use catalogue::{Described, Kind, page};
+pub use census::Census;
 pub use edge::{AdminMetrics, BuildMetrics, DrainMetrics, PodMetrics};
-pub use labels::{Direction, DrainPhase, LegKind, WorkerState};
+pub use labels::{
+    AgeRange, Direction, DrainPhase, LegKind, Opening, RolloutRule, SessionState, WorkerState,
+};
 pub use legs::LegMetrics;
 pub use metrics::Metrics;
 pub use sessions::{MillisCounter, SessionMetrics};
+pub use words::{Label, Values};
 pub use workers::{Failing, TrackedWorker, WorkerMetrics};

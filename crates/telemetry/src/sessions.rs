@@ -1,11 +1,23 @@
 //! Metrics of sessions: their life, their log, what was lost.
 
-use prometheus::{Counter, Histogram, IntCounter, IntCounterVec, IntGauge};
+use std::time::Duration;
 
-use crate::register::Register;
+use prometheus::{Counter, Histogram, IntCounter, IntGauge};
+
+use crate::{
+    Census,
+    census::CensusMetrics,
+    register::{Counters, Register},
+    words::{DROPPED, END, FAULT, STREAM},
+};
 
 /// Seconds: from a hiccup nobody hears to the usual limit, where the caller is handed back.
 const HOLD_BUCKETS: &[f64] = &[0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Seconds: from a wrong number to a call that outlives a drain's deadline.
+const DURATION_BUCKETS: &[f64] = &[
+    5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0,
+];
 
 /// Metrics of sessions.
 #[derive(Clone, Debug)]
@@ -14,19 +26,23 @@ pub struct SessionMetrics {
     pub active: IntGauge,
     /// Sessions that began.
     pub started: IntCounter,
-    ended: IntCounterVec,
+    ended: Counters,
+    duration: Histogram,
+    census: CensusMetrics,
     /// Payload bytes in all sessions' logs; the owner of a session adds its changes.
     pub log_bytes: IntGauge,
     /// Frames in all sessions' logs; the owner of a session adds its changes.
     pub log_frames: IntGauge,
     /// Frames of caller media that a full log dropped. Lost only if no worker had seen them.
     pub media_dropped_frames: IntCounter,
+    /// Gaps in what workers heard of callers.
+    pub media_gaps: IntCounter,
     /// Frames of caller media that no worker ever saw.
     pub media_lost_frames: IntCounter,
     /// Caller media that no worker ever saw, as time.
     pub media_lost_ms: MillisCounter,
-    commands_dropped: IntCounterVec,
-    caller_streams: IntCounterVec,
+    commands_dropped: Counters,
+    caller_streams: Counters,
     /// Losses of a worker without progress since the last.
     pub strikes: IntCounter,
     /// Sessions that found themselves without a worker.
@@ -39,14 +55,21 @@ pub struct SessionMetrics {
 
 impl SessionMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
+        register.about("Sessions");
         Self {
             active: register.gauge("holdline_sessions_active", "Sessions that live."),
             started: register.counter("holdline_sessions_started_total", "Sessions that began."),
             ended: register.counters(
                 "holdline_sessions_ended_total",
                 "Sessions that ended, by reason and by whose fault it was.",
-                &["reason", "fault"],
+                &[END, FAULT],
             ),
+            duration: register.histogram(
+                "holdline_session_duration_seconds",
+                "How long sessions lived, for those that ended in good order.",
+                DURATION_BUCKETS,
+            ),
+            census: CensusMetrics::new(register),
             log_bytes: register.gauge(
                 "holdline_session_log_bytes",
                 "Payload bytes kept to replay, over all sessions.",
@@ -59,6 +82,10 @@ impl SessionMetrics {
                 "holdline_media_dropped_frames_total",
                 "Frames of caller media that a full log dropped.",
             ),
+            media_gaps: register.counter(
+                "holdline_media_gaps_total",
+                "Gaps in the caller media of a session that no worker ever saw.",
+            ),
             media_lost_frames: register.counter(
                 "holdline_media_lost_frames_total",
                 "Frames of caller media that no worker ever saw.",
@@ -70,12 +97,12 @@ impl SessionMetrics {
             commands_dropped: register.counters(
                 "holdline_commands_dropped_total",
                 "Workers' commands that could not be done, by reason.",
-                &["reason"],
+                &[DROPPED],
             ),
             caller_streams: register.counters(
                 "holdline_caller_streams_total",
                 "Streams that named a call which the edge knew already, by what became of them.",
-                &["result"],
+                &[STREAM],
             ),
             strikes: register.counter(
                 "holdline_session_strikes_total",
@@ -97,19 +124,33 @@ impl SessionMetrics {
         }
     }
 
+    /// From now on this tells who is on the line, whenever a scraper asks. For the first caller only.
+    pub fn watch(&self, census: impl Fn() -> Census + Send + Sync + 'static) {
+        self.census.watch(census);
+    }
+
+    pub(crate) fn count(&self) {
+        self.census.take();
+    }
+
+    /// A session that ended has lived so long.
+    pub fn lived(&self, time: Duration) {
+        self.duration.observe(time.as_secs_f64());
+    }
+
     /// A session ended; the words are the engine's.
     pub fn ended(&self, reason: &'static str, fault: &'static str) {
-        self.ended.with_label_values(&[reason, fault]).inc();
+        self.ended.of(&[reason, fault]).inc();
     }
 
     /// A stream named a call that the edge knew already: `joined`, or a word for why not.
     pub fn caller_stream(&self, result: &'static str) {
-        self.caller_streams.with_label_values(&[result]).inc();
+        self.caller_streams.of(&[result]).inc();
     }
 
     /// A command could not be done; the word is the engine's.
     pub fn command_dropped(&self, reason: &'static str) {
-        self.commands_dropped.with_label_values(&[reason]).inc();
+        self.commands_dropped.of(&[reason]).inc();
     }
 }
 

@@ -5,9 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntGauge};
 
-use crate::{WorkerState, register::Register};
+use crate::{
+    RolloutRule, WorkerState,
+    register::{Counters, Gauges, Register},
+    words::{CONNECT, EJECTED, LOADED, POOL, RULE, RULED, VERSION, WORKER_STATE},
+};
 
 /// Versions told apart at once; the rest share the label value `other`.
 const VERSIONS_MAX: usize = 16;
@@ -21,10 +25,11 @@ const OTHER: &str = "other";
 #[derive(Clone, Debug)]
 pub struct WorkerMetrics {
     states: Arc<States>,
-    ejections: IntCounterVec,
+    rules: Arc<Rules>,
+    ejections: Counters,
     /// Workers that turned out to need what this edge or its configuration has not.
     pub incompatible: IntCounter,
-    connect_failures: IntCounterVec,
+    connect_failures: Counters,
     /// Connections made to workers.
     pub connections: IntCounter,
     /// Searches for workers (DNS...) that failed; what was known stays.
@@ -32,24 +37,38 @@ pub struct WorkerMetrics {
     discovery_failing: IntGauge,
     /// Sessions that were told to leave a draining worker.
     pub moves: IntCounter,
-    tls_reloads: IntCounterVec,
+    tls_reloads: Counters,
 }
 
 impl WorkerMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
+        register.about("Workers");
         Self {
             states: Arc::new(States {
                 gauge: register.gauges(
                     "holdline_workers",
                     "Workers by state and version.",
-                    &["state", "version"],
+                    &[WORKER_STATE, VERSION],
                 ),
                 versions: Mutex::default(),
+            }),
+            rules: Arc::new(Rules {
+                counts: register.gauges(
+                    "holdline_rollout_rules",
+                    "Rollout rules in force: versions with a weight, pins, disabled versions; 1 for each of the other rules that holds.",
+                    &[POOL, RULE],
+                ),
+                weights: register.gauges(
+                    "holdline_rollout_weight",
+                    "Shares of calls by version, where a rule gives them one.",
+                    &[POOL, RULED],
+                ),
+                told: Mutex::default(),
             }),
             ejections: register.counters(
                 "holdline_worker_ejections_total",
                 "Workers set aside, by why.",
-                &["why"],
+                &[EJECTED],
             ),
             incompatible: register.counter(
                 "holdline_workers_incompatible_total",
@@ -58,7 +77,7 @@ impl WorkerMetrics {
             connect_failures: register.counters(
                 "holdline_worker_connect_failures_total",
                 "Workers that could not be connected to or described, by why.",
-                &["why"],
+                &[CONNECT],
             ),
             connections: register.counter(
                 "holdline_worker_connections_total",
@@ -79,9 +98,19 @@ impl WorkerMetrics {
             tls_reloads: register.counters(
                 "holdline_worker_tls_reloads_total",
                 "Attempts to load changed certificates of the way to workers.",
-                &["result"],
+                &[LOADED],
             ),
         }
+    }
+
+    /// These rules are in force in a pool: how many of each, and the shares of versions.
+    pub fn rules<'v>(
+        &self,
+        pool: &str,
+        counts: &[(RolloutRule, usize)],
+        weights: impl Iterator<Item = (&'v str, u32)>,
+    ) {
+        self.rules.set(pool, counts, weights);
     }
 
     /// A pool's workers cannot be searched for, for as long as the handle lives.
@@ -105,18 +134,18 @@ impl WorkerMetrics {
 
     /// A worker was set aside.
     pub fn ejected(&self, why: &'static str) {
-        self.ejections.with_label_values(&[why]).inc();
+        self.ejections.of(&[why]).inc();
     }
 
     /// Changed certificates were loaded, or not.
     pub fn tls_reloaded(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
-        self.tls_reloads.with_label_values(&[result]).inc();
+        self.tls_reloads.of(&[result]).inc();
     }
 
     /// A worker could not be connected to or described.
     pub fn connect_failed(&self, why: &'static str) {
-        self.connect_failures.with_label_values(&[why]).inc();
+        self.connect_failures.of(&[why]).inc();
     }
 }
 
@@ -166,15 +195,13 @@ impl Drop for TrackedWorker {
 /// the deploys of a week do not use them up.
 #[derive(Debug)]
 struct States {
-    gauge: IntGaugeVec,
+    gauge: Gauges,
     versions: Mutex<BTreeMap<Arc<str>, usize>>,
 }
 
 impl States {
     fn add(&self, state: WorkerState, version: &str, by: i64) {
-        self.gauge
-            .with_label_values(&[state.as_str(), version])
-            .add(by);
+        self.gauge.of(&[state.as_str(), version]).add(by);
     }
 
     /// The label value of a version, held until [`States::leave`].
@@ -199,9 +226,40 @@ impl States {
         if *count == 0 {
             versions.remove(label);
             for state in WorkerState::ALL {
-                // Absent where no worker of this version was ever in this state.
-                let _ = self.gauge.remove_label_values(&[state.as_str(), label]);
+                self.gauge.forget(&[state.as_str(), label]);
             }
         }
+    }
+}
+
+/// The gauges of rollout rules, and which weights of which pool are told.
+#[derive(Debug)]
+struct Rules {
+    counts: Gauges,
+    weights: Gauges,
+    told: Mutex<BTreeMap<String, Vec<String>>>,
+}
+
+impl Rules {
+    fn set<'v>(
+        &self,
+        pool: &str,
+        counts: &[(RolloutRule, usize)],
+        weights: impl Iterator<Item = (&'v str, u32)>,
+    ) {
+        for (rule, count) in counts {
+            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+            self.counts.of(&[pool, rule.as_str()]).set(count);
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for version in told.remove(pool).unwrap_or_default() {
+            self.weights.forget(&[pool, &version]);
+        }
+        let mut versions = Vec::new();
+        for (version, weight) in weights {
+            self.weights.of(&[pool, version]).set(weight.into());
+            versions.push(version.to_owned());
+        }
+        told.insert(pool.to_owned(), versions);
     }
 }

@@ -1,9 +1,12 @@
 //! What a scraper sees.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use holdline_telemetry::{Direction, DrainPhase, LegKind, Metrics, WorkerState};
+use holdline_telemetry::{
+    Census, Direction, DrainPhase, Kind, LegKind, Metrics, Opening, RolloutRule, SessionState,
+    WorkerState,
+};
 
 fn has(metrics: &Metrics, line: &str) -> bool {
     metrics.render().lines().any(|each| each == line)
@@ -15,19 +18,26 @@ fn busy() -> Metrics {
     metrics.legs.upgrade_refused("draining");
     metrics.legs.webhook_answered("connect");
     metrics.legs.signature_failed("missing");
+    metrics.legs.opened(LegKind::Caller, Opening::First);
     metrics.legs.closed(LegKind::Caller, 1000, "none");
-    metrics.legs.dial_failed("dns");
+    metrics.legs.dial_failed("resolve");
     metrics.legs.tls_reloaded(true);
     metrics.sessions.ended("caller_hung_up", "none");
     metrics.sessions.command_dropped("leg_gone");
     metrics.sessions.caller_stream("joined");
     metrics.attachments.attached("new");
     metrics.attachments.failed("stream");
-    metrics.attachments.handoff("handoff", "ok");
+    metrics.attachments.handoff("handoff", "drain", "ok");
     metrics.attachments.gap_seconds("handoff", 0.0031);
-    metrics.workers.ejected("failures");
-    metrics.workers.connect_failed("refused");
+    metrics.workers.ejected("sessions_failed");
+    metrics.workers.connect_failed("connect");
     metrics.workers.tls_reloaded(true);
+    metrics.workers.rules(
+        "line",
+        &[(RolloutRule::Weights, 1)],
+        [("v1", 9)].into_iter(),
+    );
+    metrics.drain.cut(1, 0);
     metrics.admin.refused("token");
     metrics.pod.cost_written(true);
     metrics.build.set_version("0.1.0");
@@ -64,6 +74,7 @@ fn names_and_types() {
             "holdline_dial_failures_total counter",
             "holdline_discovery_failing gauge",
             "holdline_discovery_failures_total counter",
+            "holdline_drain_cut_sessions_total counter",
             "holdline_drain_phase gauge",
             "holdline_fenced_messages_total counter",
             "holdline_handoff_gap_seconds histogram",
@@ -72,22 +83,31 @@ fn names_and_types() {
             "holdline_leg_closes_total counter",
             "holdline_leg_frames_total counter",
             "holdline_leg_malformed_frames_total counter",
+            "holdline_leg_openings_total counter",
             "holdline_leg_unwritten_frames_total counter",
             "holdline_listener_connections gauge",
             "holdline_listener_handshakes gauge",
             "holdline_log_lines_lost gauge",
             "holdline_media_dropped_frames_total counter",
+            "holdline_media_gaps_total counter",
             "holdline_media_lost_frames_total counter",
             "holdline_media_lost_seconds_total counter",
             "holdline_pod_deletion_cost_writes_total counter",
             "holdline_replayed_inputs_total counter",
+            "holdline_rollout_rules gauge",
+            "holdline_rollout_weight gauge",
+            "holdline_session_duration_seconds histogram",
             "holdline_session_hold_seconds histogram",
             "holdline_session_hold_sound_seconds_total counter",
             "holdline_session_holds_total counter",
+            "holdline_session_log_age_seconds gauge",
             "holdline_session_log_bytes gauge",
             "holdline_session_log_frames gauge",
+            "holdline_session_oldest_age_seconds gauge",
             "holdline_session_strikes_total counter",
+            "holdline_sessions gauge",
             "holdline_sessions_active gauge",
+            "holdline_sessions_by_age gauge",
             "holdline_sessions_ended_total counter",
             "holdline_sessions_started_total counter",
             "holdline_signature_failures_total counter",
@@ -104,6 +124,122 @@ fn names_and_types() {
             "holdline_workers gauge",
             "holdline_workers_incompatible_total counter",
         ]
+    );
+}
+
+/// What the page tells is what is scraped.
+#[test]
+fn the_catalogue_is_the_scrape() {
+    let metrics = busy();
+    let worker = metrics.workers.track("v1", WorkerState::Ready);
+    metrics.watch_tasks(|| 1);
+    let text = metrics.render();
+    drop(worker);
+    let mut catalogue: Vec<_> = metrics.catalogue().iter().collect();
+    catalogue.sort_by_key(|metric| metric.name);
+    let mut families = Vec::new();
+    for metric in catalogue {
+        let (name, kind) = (metric.name, metric.kind.as_str());
+        families.push(format!("# HELP {name} {}", metric.help));
+        families.push(format!("# TYPE {name} {kind}"));
+        let suffix = match metric.kind {
+            Kind::Histogram => "_count",
+            _ => "",
+        };
+        let mut labels: Vec<_> = metric.labels.iter().map(|it| it.name).collect();
+        labels.sort_unstable();
+        for line in text.lines() {
+            let series = line.strip_prefix(&format!("{name}{suffix}"));
+            let Some(series) = series.and_then(|rest| rest.strip_prefix('{')) else {
+                continue;
+            };
+            let (series, _) = series.split_once("} ").unwrap();
+            let found: Vec<_> = series
+                .split(',')
+                .map(|it| it.split_once('=').unwrap().0)
+                .collect();
+            assert_eq!(found, labels, "{line}");
+        }
+    }
+    let told: Vec<_> = text.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(told, families);
+}
+
+/// A word that the page does not tell of is found by the first test that counts with it.
+#[test]
+#[should_panic(expected = "add it to telemetry/src/words.rs")]
+fn words_that_are_not_told_are_refused_in_tests() {
+    Metrics::new().sessions.ended("caller_hung_up", "nobody");
+}
+
+/// Sessions are counted when a scraper asks, and add up to how many there are.
+#[test]
+fn sessions_by_state_and_age() {
+    let metrics = Metrics::new();
+    assert!(has(&metrics, r#"holdline_sessions{state="running"} 0"#));
+    metrics.sessions.watch(|| {
+        let mut census = Census::default();
+        let ms = Duration::from_millis;
+        census.note(SessionState::Running, ms(59_999), ms(40));
+        census.note(SessionState::Running, ms(3_600_500), ms(0));
+        census.note(SessionState::Held, ms(300_000), ms(1_500));
+        census
+    });
+    for line in [
+        r#"holdline_sessions{state="starting"} 0"#,
+        r#"holdline_sessions{state="running"} 2"#,
+        r#"holdline_sessions{state="held"} 1"#,
+        r#"holdline_sessions_by_age{age="under_1m"} 1"#,
+        r#"holdline_sessions_by_age{age="1m_to_5m"} 0"#,
+        r#"holdline_sessions_by_age{age="5m_to_15m"} 1"#,
+        r#"holdline_sessions_by_age{age="over_1h"} 1"#,
+        "holdline_session_oldest_age_seconds 3600.5",
+        "holdline_session_log_age_seconds 1.5",
+    ] {
+        assert!(has(&metrics, line), "{line}\n{}", metrics.render());
+    }
+}
+
+/// A rule that was taken back is not shown any more.
+#[test]
+fn rollout_rules_in_force() {
+    let metrics = Metrics::new();
+    let weights = [("v1", 90), ("v2", 10)];
+    let rules = |count, weights: &[(&'static str, u32)]| {
+        let counts = [(RolloutRule::Weights, count)];
+        metrics
+            .workers
+            .rules("line", &counts, weights.iter().copied());
+    };
+    rules(2, &weights);
+    assert!(has(
+        &metrics,
+        r#"holdline_rollout_rules{pool="line",rule="weights"} 2"#
+    ));
+    assert!(has(
+        &metrics,
+        r#"holdline_rollout_weight{pool="line",version="v2"} 10"#
+    ));
+    rules(1, &weights[..1]);
+    assert!(has(
+        &metrics,
+        r#"holdline_rollout_rules{pool="line",rule="weights"} 1"#
+    ));
+    assert!(!metrics.render().contains(r#"version="v2""#));
+}
+
+/// The page in docs is made from the code.
+#[test]
+fn the_page_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+    let page = holdline_telemetry::page(Metrics::new().catalogue());
+    if std::env::var_os("HOLDLINE_REGENERATE").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == page,
+        "docs/metrics.md is stale: run HOLDLINE_REGENERATE=1 cargo test -p holdline-telemetry"
     );
 }
 

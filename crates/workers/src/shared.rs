@@ -54,6 +54,7 @@ impl Shared {
         metrics: WorkerMetrics,
     ) -> Self {
         let rules = Rules::from(&settings);
+        rules.tell(&name, &metrics);
         Self {
             name,
             settings,
@@ -228,6 +229,7 @@ impl Shared {
 
     /// From the next decision on, these rules hold.
     pub(crate) fn set_rules(&self, rules: Rules) {
+        rules.tell(&self.name, &self.metrics);
         self.roster().set_rules(rules);
         self.changed.send_replace(());
     }

@@ -26,7 +26,7 @@ use crate::{
     edge::Edge,
     id::new_session_id,
     order::Order,
-    table::{Entry, ORDERS, Place},
+    table::{Entry, Marks, ORDERS, Place},
 };
 
 /// Takes a call: it gets a place in the table and a task of its own. Never waits.
@@ -39,6 +39,7 @@ pub(crate) fn answer(edge: &Arc<Edge>, incoming: IncomingCall) {
         }
     };
     let (orders, inbox) = mpsc::channel(ORDERS);
+    let marks = Arc::<Marks>::default();
     let place = edge.table.enter(Entry {
         id,
         since: edge.clock.now(),
@@ -48,10 +49,11 @@ pub(crate) fn answer(edge: &Arc<Edge>, incoming: IncomingCall) {
         begun: false,
         ending: false,
         record: None,
+        marks: Arc::clone(&marks),
         orders,
         abort: None,
     });
-    let task = tokio::spawn(run(Arc::clone(edge), id, incoming, inbox, place));
+    let task = tokio::spawn(run(Arc::clone(edge), id, incoming, inbox, (place, marks)));
     Place::abort_with(&edge.table, id, task.abort_handle());
 }
 
@@ -61,7 +63,7 @@ async fn run(
     id: SessionId,
     incoming: IncomingCall,
     orders: mpsc::Receiver<Order>,
-    place: Place,
+    (place, marks): (Place, Arc<Marks>),
 ) {
     let IncomingCall {
         route,
@@ -110,7 +112,7 @@ async fn run(
     let mut out = Vec::new();
     let mut call = Call {
         session: Session::new(setup(&edge, id, &route, &identity, &socket), now, &mut out),
-        depth: Depth::new(edge.metrics.sessions.clone()),
+        depth: Depth::new(edge.metrics.sessions.clone(), marks),
         attributes: identity.attributes,
         bell,
         legs,

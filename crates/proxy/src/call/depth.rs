@@ -1,19 +1,25 @@
 //! A call's share of the gauges of what is kept to replay.
 
+use std::sync::Arc;
+
 use holdline_session::Session;
 use holdline_telemetry::SessionMetrics;
+
+use crate::table::Marks;
 
 /// What this call has added to the gauges. Taken back when it is dropped.
 pub(super) struct Depth {
     metrics: SessionMetrics,
+    marks: Arc<Marks>,
     frames: i64,
     bytes: i64,
 }
 
 impl Depth {
-    pub(super) fn new(metrics: SessionMetrics) -> Self {
+    pub(super) fn new(metrics: SessionMetrics, marks: Arc<Marks>) -> Self {
         Self {
             metrics,
+            marks,
             frames: 0,
             bytes: 0,
         }
@@ -22,7 +28,13 @@ impl Depth {
     /// Brings the gauges up to date.
     pub(super) fn follow(&mut self, session: &Session) {
         let (frames, bytes) = session.log_depth();
+        self.marks.keeps_since(session.log_oldest());
         self.set(frames.into(), i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The call has no worker, or has one again.
+    pub(super) fn hold(&self, held: bool) {
+        self.marks.hold(held);
     }
 
     fn set(&mut self, frames: i64, bytes: i64) {
@@ -50,7 +62,7 @@ mod tests {
     fn the_gauges_are_the_sum_over_calls_and_forget_those_that_end() {
         let metrics = Metrics::new();
         let of = |frames, bytes| {
-            let mut depth = Depth::new(metrics.sessions.clone());
+            let mut depth = Depth::new(metrics.sessions.clone(), Arc::default());
             depth.set(frames, bytes);
             depth
         };

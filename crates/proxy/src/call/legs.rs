@@ -15,7 +15,7 @@ use std::{
 use futures_util::future::MaybeDone;
 use holdline_legs::{Dialer, LegEvent, LegSocket};
 use holdline_session::{Attributes, Close, Event, Fault, LegName, LegRef, Payload};
-use holdline_telemetry::{Direction, LegKind, LegMetrics};
+use holdline_telemetry::{Direction, LegKind, LegMetrics, Opening};
 use tokio::time::Instant;
 
 use super::turn::{Bell, Turn};
@@ -30,6 +30,8 @@ pub(super) struct Legs {
     metrics: LegMetrics,
     bell: Bell,
     slots: Vec<Slot>,
+    /// Kinds of which one was open before.
+    known: Vec<LegKind>,
 }
 
 /// One opening of a leg.
@@ -88,6 +90,7 @@ impl Legs {
             metrics,
             bell,
             slots: Vec::new(),
+            known: Vec::new(),
         }
     }
 
@@ -95,6 +98,7 @@ impl Legs {
     pub(super) fn add_caller(&mut self, leg: LegRef, socket: LegSocket) {
         self.push(leg, State::Open(Box::new(socket)));
         self.slots.rotate_right(1);
+        self.opened(0);
     }
 
     /// Counts a frame that came by another way than [`Legs::poll`].
@@ -186,7 +190,28 @@ impl Legs {
         } = slot;
         let event = ready!(turn.take(read, |cx| state.poll(leg, sound, cx, read)));
         slot.note(&self.metrics, &event);
+        if matches!(event, Event::LegOpened { .. }) {
+            self.opened(index);
+        }
         Poll::Ready(event)
+    }
+
+    /// Counts the leg at `index`, which is open now.
+    fn opened(&mut self, index: usize) {
+        let Some(kind) = self.slots.get(index).map(|slot| slot.kind) else {
+            return;
+        };
+        let others = self.slots.iter().enumerate().filter(|(at, _)| *at != index);
+        let is_beside = |slot: &Slot| slot.kind == kind && matches!(slot.state, State::Open(_));
+        let how = if !self.known.contains(&kind) {
+            self.known.push(kind);
+            Opening::First
+        } else if others.map(|(_, slot)| slot).any(is_beside) {
+            Opening::Beside
+        } else {
+            Opening::Again
+        };
+        self.metrics.opened(kind, how);
     }
 
     /// Lets dials go on while there is no session yet to be told of their end.

@@ -244,6 +244,7 @@ impl Story {
                 debug!(%session, frames = gap.size.frames, "the log is full: caller media dropped");
             }
             Report::MediaLost(gap) => {
+                sessions.media_gaps.inc();
                 sessions.media_lost_frames.inc_by(gap.size.frames);
                 sessions.media_lost_ms.inc_by(gap.size.media_ms);
                 let (frames, media_ms) = (gap.size.frames, gap.size.media_ms);
@@ -350,7 +351,8 @@ impl Story {
         let gap = now.since(since);
         self.handoffs += 1;
         self.gap_max = self.gap_max.max(gap);
-        self.metrics.attachments.handoff(reason.as_str(), "ok");
+        let attachments = &self.metrics.attachments;
+        attachments.handoff(reason.as_str(), kind, "ok");
         let seconds = gap.as_secs_f64();
         self.metrics
             .attachments
@@ -385,14 +387,16 @@ impl Story {
     /// The whole account of a call that is over.
     pub(super) fn ended(&mut self, now: Time, account: &Account) {
         self.told = true;
-        if let Some(Leaving { reason, .. }) = self.leaving {
+        if let Some(Leaving { reason, kind }) = self.leaving {
             let attachments = &self.metrics.attachments;
-            attachments.handoff(reason.as_str(), "unfinished");
+            attachments.handoff(reason.as_str(), kind, "unfinished");
         }
         let (reason, detail, fault) = match &self.end {
             Some(end) => (end.reason.as_str(), &*end.detail, end.fault.as_str()),
             None => ("unknown", "", Fault::Edge.as_str()),
         };
+        let lived = now.since(self.began);
+        self.metrics.sessions.lived(lived);
         self.metrics.sessions.ended(reason, fault);
         info!(
             session = %self.id(),
@@ -400,7 +404,7 @@ impl Story {
             reason,
             detail,
             fault,
-            duration_us = micros(now.since(self.began)),
+            duration_us = micros(lived),
             caller_frames_in = account.caller.frames_in,
             caller_frames_out = account.caller.frames_out,
             caller_frames_written = account.caller.frames_written,

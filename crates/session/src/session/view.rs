@@ -141,6 +141,12 @@ impl Session {
         (self.log.frames(), self.log.bytes())
     }
 
+    /// When the oldest input was received that the log holds; `None` where it holds nothing.
+    #[must_use]
+    pub fn log_oldest(&self) -> Option<Time> {
+        self.log.oldest()
+    }
+
     /// Everything counted so far.
     #[must_use]
     pub fn account(&self) -> &Account {

@@ -9,6 +9,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use holdline_config::{Eject, Existing, Rollout, WorkerPool};
 use holdline_session::{Attributes, SessionId};
+use holdline_telemetry::{RolloutRule, WorkerMetrics};
 
 /// What of a pool's settings can change while calls are up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +23,35 @@ pub(crate) struct Rules {
 impl Rules {
     pub(crate) fn is_disabled(&self, version: &str) -> bool {
         self.rollout.disabled.iter().any(|other| other == version)
+    }
+
+    /// Tells a scraper that these rules hold in a pool.
+    pub(crate) fn tell(&self, pool: &str, metrics: &WorkerMetrics) {
+        let Rollout {
+            weights,
+            pins,
+            disabled,
+            allow_one_way,
+            ..
+        } = &self.rollout;
+        let counts = [
+            (RolloutRule::Weights, weights.len()),
+            (RolloutRule::Pins, pins.len()),
+            (RolloutRule::Disabled, disabled.len()),
+            (
+                RolloutRule::Eager,
+                (self.existing == Existing::Eager).into(),
+            ),
+            (
+                RolloutRule::Pinned,
+                (self.existing == Existing::Pinned).into(),
+            ),
+            (RolloutRule::OneWay, (*allow_one_way).into()),
+        ];
+        let weights = weights
+            .iter()
+            .map(|(version, weight)| (&**version, *weight));
+        metrics.rules(pool, &counts, weights);
     }
 
     /// The version that a call with these attributes is pinned to.
