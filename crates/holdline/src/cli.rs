@@ -33,6 +33,7 @@ Begin:
   holdline dev --public-url wss://...         a real call, with edge and worker in one command
   holdline bridge --config bridge.yaml        a voice worker: Twilio callers talk to OpenAI
   holdline check --config holdline.yaml       is the edge's file right, and what is in force
+  holdline doctor --config holdline.yaml      would it do well here: secrets, model, workers, limits
   holdline run --config holdline.yaml         the edge
   holdline probe http://127.0.0.1:9090/readyz does it take calls
   holdline top                                what it is doing
@@ -56,6 +57,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Checks a configuration and prints what is in force, defaults included.
     Check(CheckArgs),
+    /// Finds out, before an edge goes live, whether it would do well, and says what to mend.
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Asks a URL, and fails unless the answer is a success: for probes and hooks without a shell.
     #[command(after_long_help = PROBE_HELP)]
     Probe(ProbeArgs),
@@ -143,6 +147,45 @@ Everything that is wrong is told at once, each with its line and its path, and t
 Otherwise standard output is the whole configuration as YAML, every default filled in and secrets
 masked. Files and environment variables that the configuration names are read too, so run it where
 the edge will run.";
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// The edge's configuration.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "HOLDLINE_CONFIG",
+        default_value = "holdline.yaml"
+    )]
+    pub(crate) config: PathBuf,
+    /// How to tell what was found.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub(crate) output: DoctorOutput,
+    /// How long to wait for workers and for the API server. Upstreams have their `connect_timeout`.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// For whom findings are told.
+#[derive(Clone, Copy, clap::ValueEnum, Debug)]
+pub(crate) enum DoctorOutput {
+    /// For people.
+    Table,
+    /// For programs: `verdict`, the worst of all, and `findings`.
+    Json,
+}
+
+const DOCTOR_HELP: &str = "\
+Run it where the edge will run, in its pod or as its user. It looks at the configuration; at
+secrets, which it never shows; opens a WebSocket to each upstream, says nothing on it and closes it,
+which costs nothing; compares the clock with the upstream's; meets each worker; does the sums for
+files, memory and ports; and asks the API server of Kubernetes for the rights that the configuration
+needs.
+
+Exit status 0: calls would go well; there may be warnings. 1: calls would fail, and it says why. 2:
+the configuration is wrong: see `holdline check`.";
 
 /// Arguments of `probe`.
 #[derive(Args, Debug)]

@@ -13,6 +13,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod operate;
+pub(crate) mod doctor;
 pub(crate) mod probe;
 pub(crate) mod run;
 pub(crate) mod schema;

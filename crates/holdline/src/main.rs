@@ -38,6 +38,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => commands::demo::demo(args),
         Command::Dev(args) => commands::dev::dev(args),
         Command::Check(args) => commands::check::check(&args),
+        Command::Doctor(args) => commands::doctor::doctor(&args),
         Command::Probe(args) => commands::probe::probe(&args),
         Command::Sessions(args) => commands::operate::sessions::sessions(&args),
         Command::Session(args) => commands::operate::sessions::session(&args),

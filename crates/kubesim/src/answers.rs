@@ -87,11 +87,13 @@ pub(crate) fn selected(object: &Value, selector: &str) -> bool {
         .all(|(key, value)| labels[key].as_str() == Some(value.trim_start_matches('=')))
 }
 
-fn answer(status: StatusCode, object: &Value) -> Response<Answer> {
+/// An object.
+pub(crate) fn answer(status: StatusCode, object: &Value) -> Response<Answer> {
     let body = Full::new(Bytes::from(object.to_string()));
     json_response(status, body.map_err(|never| match never {}).boxed_unsync())
 }
 
+/// A body of JSON.
 pub(crate) fn json_response(status: StatusCode, body: Answer) -> Response<Answer> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

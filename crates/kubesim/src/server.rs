@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration}
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
-    Method, Request, Response,
+    Method, Request, Response, StatusCode,
     body::Incoming,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::{
@@ -22,8 +23,10 @@ use crate::{
 
 /// Longest watch where the client names no time.
 const WATCH_MAX: Duration = Duration::from_secs(300);
-/// Largest patch.
+/// Largest patch, and largest question.
 const PATCH_MAX: usize = 64 << 10;
+/// Where clients ask what they may do.
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Serves until the client goes.
 pub(crate) async fn serve(tcp: TcpStream, shared: Arc<Shared>) {
@@ -100,6 +103,9 @@ impl Asked {
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Answer> {
     let delay = shared.world().faults.delay;
     tokio::time::sleep(delay).await;
+    if (request.method(), request.uri().path()) == (&Method::POST, REVIEWS) {
+        return review(shared, request).await;
+    }
     let asked = Asked::read(&request);
     let asked = asked.and_then(|asked| Some((asked.verb(request.method())?, asked)));
     let Some((verb, asked)) = asked else {
@@ -123,6 +129,27 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<An
             answer
         }
     }
+}
+
+/// Says whether the client may do something, without doing it.
+async fn review(shared: &Shared, request: Request<Incoming>) -> Response<Answer> {
+    if let Some(refusal) = unauthorized(shared, &request) {
+        return refusal;
+    }
+    let body = Limited::new(request.into_body(), PATCH_MAX).collect().await;
+    let body = body.ok().map(http_body_util::Collected::to_bytes);
+    let review = body.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+    let Some(mut review) = review else {
+        return answers::status(400, "BadRequest", "the review cannot be read");
+    };
+    let asked = &review["spec"]["resourceAttributes"];
+    let denied = shared.world().faults.denied.iter().any(|(verb, kind)| {
+        asked["verb"] == verb.to_string()
+            && asked["resource"] == kind.plural()
+            && asked["group"] == kind.group()
+    });
+    review["status"] = json!({"allowed": !denied});
+    answers::answer(StatusCode::CREATED, &review)
 }
 
 /// Changes a part of an object, as RFC 7386 has it.
@@ -157,15 +184,10 @@ fn refusal<T>(
     asked: &Asked,
     verb: Verb,
 ) -> Option<Response<Answer>> {
-    let world = shared.world();
-    if let Some(token) = &world.faults.token {
-        let shown = request.headers().get(AUTHORIZATION);
-        let shown = shown.and_then(|shown| shown.to_str().ok());
-        if shown.and_then(|shown| shown.strip_prefix("Bearer ")) != Some(token) {
-            return Some(answers::status(401, "Unauthorized", "Unauthorized"));
-        }
+    if let Some(refusal) = unauthorized(shared, request) {
+        return Some(refusal);
     }
-    let denied = world.faults.denied.contains(&(verb, asked.kind));
+    let denied = shared.world().faults.denied.contains(&(verb, asked.kind));
     denied.then(|| {
         let (plural, group) = (asked.kind.plural(), asked.kind.group());
         let full = match group {
@@ -179,4 +201,13 @@ fn refusal<T>(
         );
         answers::status(403, "Forbidden", &message)
     })
+}
+
+fn unauthorized<T>(shared: &Shared, request: &Request<T>) -> Option<Response<Answer>> {
+    let world = shared.world();
+    let token = world.faults.token.as_ref()?;
+    let shown = request.headers().get(AUTHORIZATION);
+    let shown = shown.and_then(|shown| shown.to_str().ok());
+    let shown = shown.and_then(|shown| shown.strip_prefix("Bearer "));
+    (shown != Some(token)).then(|| answers::status(401, "Unauthorized", "Unauthorized"))
 }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod target;
+mod trial;
 mod trust;
 
 use std::{
@@ -15,6 +16,7 @@ use holdline_session::{Attributes, Close};
 use holdline_telemetry::{LegKind, LegMetrics, Metrics};
 use tokio::time::Instant;
 
+pub use self::trial::Trial;
 use self::{connect::connect, target::Target, trust::Trust};
 use crate::{LegSocket, SetupError, errors::DialError, profile::Profile, socket::LegSettings};
 

@@ -25,7 +25,7 @@ mod socket;
 mod tls;
 mod webhook;
 
-pub use dial::Dialer;
+pub use dial::{Dialer, Trial};
 pub use errors::SetupError;
 pub use gate::{Direction, Gate, Permit, Refusal, RefusalReason, Token};
 pub use identify::{IdentifyError, Identity, identify};

@@ -19,6 +19,7 @@
 //! | `lifecycle`, `drain`, `admission` | how an edge comes to its end, and who is let in until then |
 //! | `deletion_cost` | what this edge's pod is worth to Kubernetes |
 //! | `admin` | the operator's HTTP port |
+//! | `examine` | whether an edge would do well, before it takes calls |
 //!
 //! What is deliberately absent: knowledge of WebSockets, of gRPC, of any vendor's messages.
 
@@ -32,6 +33,7 @@ mod deletion_cost;
 mod drain;
 mod edge;
 mod error;
+mod examine;
 mod gate;
 mod id;
 mod lifecycle;
@@ -48,6 +50,7 @@ mod threads;
 
 pub use drain::ExitReport;
 pub use error::RunError;
+pub use examine::{Finding, Verdict, examine};
 pub use lifecycle::{Control, Lifecycle, Phase};
 pub use listeners::Listeners;
 pub use reload::Reload;

@@ -166,7 +166,20 @@ fn pools(
     metrics: &Metrics,
     lifecycle: &Lifecycle,
 ) -> Result<BTreeMap<String, Pool>, RunError> {
-    let pool = |(name, settings): (&String, &WorkerPool)| {
+    let setups = pool_setups(config, metrics)?.into_iter();
+    let started = setups.map(|(name, setup)| {
+        let done = reached(lifecycle.phase(), Phase::Done);
+        (name, Pool::start(setup, done))
+    });
+    Ok(started.collect())
+}
+
+/// What each pool needs to start.
+pub(crate) fn pool_setups(
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<BTreeMap<String, PoolSetup>, RunError> {
+    let setup = |(name, settings): (&String, &WorkerPool)| {
         discoverable(name, settings)?;
         let setup = PoolSetup {
             name: name.clone(),
@@ -175,10 +188,9 @@ fn pools(
             required_message_bytes: required_message_bytes(config, name),
             metrics: metrics.workers.clone(),
         };
-        let done = reached(lifecycle.phase(), Phase::Done);
-        Ok((name.clone(), Pool::start(setup, done)))
+        Ok((name.clone(), setup))
     };
-    config.workers.iter().map(pool).collect()
+    config.workers.iter().map(setup).collect()
 }
 
 fn discoverable(pool: &str, settings: &WorkerPool) -> Result<(), RunError> {

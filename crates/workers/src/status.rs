@@ -73,6 +73,10 @@ pub struct WorkerStatus {
     pub state: WorkerState,
     /// Why, in words; empty where there is nothing to say.
     pub detail: String,
+    /// State schemas that it reads, and the one that it writes; none and 0 where it does not say.
+    pub reads: Vec<u32>,
+    /// See [`WorkerStatus::reads`].
+    pub writes: u32,
     /// Sessions attached or on offer.
     pub sessions: usize,
     /// Sessions that it wants at most; `None`: as many as come.

@@ -314,6 +314,8 @@ impl Entry {
             version: self.about.version.to_string(),
             state: self.state(now),
             detail: self.detail.clone(),
+            reads: self.about.reads.clone(),
+            writes: self.about.writes,
             sessions: self.occupants.len(),
             capacity: self.about.capacity,
             leave: self.leaving.map(|(since, began_with)| Leave {
