@@ -23,7 +23,7 @@ CHANGES = {
     "log-level": {"edge.config": {"log": {"level": "debug"}}},
     "log-format": {"edge.config": {"log": {"level": "debug", "format": "text"}}},
     "limits": {"edge.config": {"limits": {"handshakes": 99}}},
-    "session": {"edge.config": {"session": {"poison_limit": 2}}},
+    "session": {"edge.config": {"session": {"poison_limit": 4}}},
     "connections": {"pool": {"connect_timeout": "9s", "existing": "eager"}},
     "discovery": {"discovery.kind": "dns"},
     "another-pool": {"extraPools": {"sales": {"discovery": {"dns": {"name": "sales", "port": 1}}}}},
