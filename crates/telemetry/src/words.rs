@@ -215,8 +215,20 @@ pub(crate) const CONNECT: Label = Label::words(
         "describe_timeout",
     ],
 );
-pub(crate) const ADMIN: Label =
-    Label::words("why", &["form", "host", "cross_site", "token", "no_token"]);
+pub(crate) const ADMIN: Label = Label::words(
+    "why",
+    &[
+        "form",
+        "host",
+        "cross_site",
+        "token",
+        "no_token",
+        "malformed",
+        "slow",
+        "too_large",
+        "content_type",
+    ],
+);
 pub(crate) const CUT: Label = Label::words("how", &["ended", "aborted"]);
 
 pub(crate) const VERSION: Label = Label::bounded(
