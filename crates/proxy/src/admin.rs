@@ -33,6 +33,7 @@ mod answers;
 mod body;
 mod commands;
 mod counters;
+mod dashboard;
 mod events;
 mod guard;
 mod query;

@@ -14,14 +14,14 @@ use serde::Serialize;
 
 use super::{
     body::{Answer, Body},
-    commands, events,
+    commands, dashboard, events,
     guard::Refusal,
     query::{self, Query},
     ready, rollout, sessions, workers,
 };
 use crate::edge::Edge;
 
-const PATHS: &str = "paths: /livez /readyz /metrics /sessions /sessions/{id or call_sid} /workers \
+const PATHS: &str = "paths: / (the dashboard) /livez /readyz /metrics /sessions /sessions/{id or call_sid} /workers \
                      /rollout /events /openapi.json\n";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -73,7 +73,7 @@ async fn show<B>(edge: &Arc<Edge>, request: &Request<B>) -> Answer {
                 Some(session) => json(&session),
                 None => text(StatusCode::NOT_FOUND, "no such session is on this edge\n"),
             },
-            None => text(StatusCode::NOT_FOUND, PATHS),
+            None => dashboard::file(path).unwrap_or_else(|| text(StatusCode::NOT_FOUND, PATHS)),
         },
     }
 }

@@ -19,6 +19,8 @@ use hyper::{
 };
 use subtle::ConstantTimeEq as _;
 
+use super::dashboard;
+
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Refusals that the log tells of in a second, at most; all are counted.
 const TOLD: u32 = 1;
@@ -150,7 +152,7 @@ impl Guard {
     /// this machine where a token is configured.
     fn needs_token(&self, method: &Method, path: &str) -> bool {
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        let open = matches!(path, "/livez" | "/readyz" | "/metrics");
+        let open = matches!(path, "/livez" | "/readyz" | "/metrics") || dashboard::has(path);
         !reads || (!open && !self.loopback && self.token.is_some())
     }
 

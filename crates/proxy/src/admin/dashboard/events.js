@@ -1,0 +1,67 @@
+// Server-sent events by fetch: EventSource cannot send a token. Taken up again when the stream ends, at
+// once where the edge says that some were missed, else after a wait that grows.
+
+const WAIT_MIN = 500;
+const WAIT_MAX = 10_000;
+
+export function listen(path, headers, on) {
+  let wait = WAIT_MIN;
+  let timer;
+  let current;
+
+  async function begin() {
+    const abort = new AbortController();
+    current = abort;
+    on.state("connecting", "");
+    try {
+      const answer = await fetch(path, { headers: headers({ Accept: "text/event-stream" }), signal: abort.signal });
+      if (!answer.ok) {
+        on.refused(answer.status);
+        throw new Error(answer.status === 401 ? "token needed" : `refused: ${answer.status}`);
+      }
+      wait = WAIT_MIN;
+      await read(answer.body, (name, data) => {
+        if (name === "live") on.state("live", "good");
+        if (name === "missed") wait = 0;
+        on.event(name, data);
+      });
+      throw new Error("ended");
+    } catch (error) {
+      if (abort !== current) return;
+      on.state(error.name === "TypeError" ? "edge not reached" : error.message, "bad");
+      timer = setTimeout(begin, wait);
+      wait = Math.min(Math.max(wait, WAIT_MIN) * 2, WAIT_MAX);
+    }
+  }
+
+  begin();
+  return {
+    again() {
+      clearTimeout(timer);
+      current?.abort();
+      wait = WAIT_MIN;
+      begin();
+    },
+  };
+}
+
+// Takes the text apart into events: lines of `event:` and `data:`, and an empty one behind each.
+async function read(body, tell) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) {
+      let name = "message";
+      let data = "";
+      for (const line of event.split("\n")) {
+        if (line.startsWith("event:")) name = line.slice(6).trim();
+        else if (line.startsWith("data:")) data += line.slice(5);
+      }
+      if (data) tell(name, JSON.parse(data));
+    }
+  }
+}
