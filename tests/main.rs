@@ -7,6 +7,7 @@ mod chaos;
 mod chart;
 mod command_line;
 mod conformance;
+mod dashboard;
 mod doctor;
 mod edge_pause;
 mod edge_rollout;

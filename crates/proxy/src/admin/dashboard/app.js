@@ -69,7 +69,7 @@ function showNumbers() {
   ];
   only($("numbers"), of.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value ?? "–")))));
   const phase = book.phase;
-  $("phase").hidden = !phase || phase === "running";
+  $("phase").hidden = !phase || phase === "serving";
   $("phase").textContent = phase ?? "";
   $("phase").className = "chip warn";
 }
