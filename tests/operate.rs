@@ -43,7 +43,7 @@ session:
   log: {frames: 32}
   window: {inputs: 16}
   hold: {sound: off, give_up: 1s}
-  end_timeout: 60s
+  end_timeout: 30s
 "#;
 
 /// An edge with a worker that does what its callers say.

@@ -122,7 +122,10 @@ const PLANTED: &[(Bug, &[&str])] = &[
     ),
     (
         Bug::ExternalTwice,
-        &["what happens outside is an input once, and that is said"],
+        &[
+            "what happens outside is an input once, and that is said",
+            "an input stays what it is",
+        ],
     ),
     (
         Bug::ExternalLost,

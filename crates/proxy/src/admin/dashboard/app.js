@@ -133,7 +133,7 @@ async function drainWorker(worker, undo) {
     ? `Worker ${worker.address} takes calls again.`
     : `Its ${worker.sessions} calls move to other workers, one after the other, and it gets no new ones.`;
   if (!(await sure(`${undo ? "Undo the drain of" : "Drain"} ${worker.address}?`, words, undo ? "Undo drain" : "Drain"))) return;
-  const answer = await ask(`/workers/${encodeURIComponent(worker.address)}/${undo ? "undrain" : "drain"}`, { method: "POST" });
+  const answer = await ask(`/workers/${worker.address}/${undo ? "undrain" : "drain"}`, { method: "POST" });
   if (!answer.ok && answer.status !== 401) note(await answer.text());
 }
 

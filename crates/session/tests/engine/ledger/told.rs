@@ -74,6 +74,11 @@ impl Ledger {
             })
             .collect();
         assert_eq!(said.len(), legs.len(), "each leg once");
+        // Where the caller's time ended in this very step, the answer that led here may have been heard
+        // first.
+        if caller_is_over && said == self.told {
+            return;
+        }
         assert_eq!(said, expected, "the legs as of the last commit");
     }
 
