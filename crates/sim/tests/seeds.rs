@@ -136,7 +136,7 @@ const PLANTED: &[(Bug, &[&str])] = &[
     ),
     (
         Bug::DoubtUntold,
-        &["a suspect is kept apart, and a reader of the schema is sought"],
+        &["a suspect is kept apart while that can be had, and a reader of the schema is sought"],
     ),
     (
         Bug::SuspectFlagIgnored,
@@ -174,7 +174,7 @@ const PLANTED: &[(Bug, &[&str])] = &[
             "nobody gives up early",
             "a lost caller is awaited",
             "who failed a session is known to whoever picks the next",
-            "a suspect is kept apart, and a reader of the schema is sought",
+            "a suspect is kept apart while that can be had, and a reader of the schema is sought",
         ],
     ),
     (
