@@ -154,7 +154,14 @@ const PLANTED: &[(Bug, &[&str])] = &[
         Bug::GapUnderstated,
         &["a gap is what was dropped, and nothing else"],
     ),
-    (Bug::LogBoundIgnored, &["the log is bounded"]),
+    (
+        Bug::LogBoundIgnored,
+        &[
+            "the log is bounded",
+            // That it has no room is said to who asks for some, too.
+            "what happens outside is an input once, and that is said",
+        ],
+    ),
     (Bug::WindowTooWide, &["inputs go out on credit"]),
     (
         Bug::HighMarkIgnored,
@@ -226,6 +233,7 @@ const PLANTED: &[(Bug, &[&str])] = &[
 #[test]
 fn every_planted_bug_is_found() {
     assert_eq!(PLANTED.len(), Bug::ALL.len(), "each bug has its row");
+    let mut wrong = Vec::new();
     for (bug, rules) in PLANTED {
         let options = Options {
             bug: Some(*bug),
@@ -235,10 +243,9 @@ fn every_planted_bug_is_found() {
         let (seed, violation) = summary
             .failed
             .unwrap_or_else(|| panic!("{} was not found", bug.as_str()));
-        assert!(
-            rules.contains(&violation.rule.as_str()),
-            "{} in seed {seed}: {violation:?}",
-            bug.as_str()
-        );
+        if !rules.contains(&violation.rule.as_str()) {
+            wrong.push(format!("{} in seed {seed}: {violation:?}", bug.as_str()));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
