@@ -26,8 +26,8 @@ const TOKEN: &str = "operators-only-7c20e4";
 /// Between two looks at something that changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Small logs, so that one is full soon; a call that has no worker is given up soon; but the end of a call
-/// is waited for.
+/// Small logs, so that one is full soon; a call that has no worker is given up soon, and
+/// the end of one whose worker says nothing more is not waited for.
 const CONFIG: &str = r#"
 listeners:
   - name: callers
@@ -43,7 +43,7 @@ session:
   log: {frames: 32}
   window: {inputs: 16}
   hold: {sound: off, give_up: 1s}
-  end_timeout: 30s
+  end_timeout: 2s
 "#;
 
 /// An edge with a worker that does what its callers say.

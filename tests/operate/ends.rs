@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Call, Ground};
-use crate::{exchange::dial, stage::Ending, support::soon};
+use super::Ground;
+use crate::{exchange::dial, stage::Ending};
 
 /// A way to end, and what is to be said of it.
 struct Row {
@@ -156,21 +156,27 @@ impl Table<'_> {
         self.add("no worker can be had", session, "gave_up", "worker");
     }
 
-    /// What operators do. The last way ends the edge, too, as soon as the call that is given is over.
-    async fn by_operators(&mut self, mut lasting: Call) {
+    /// What operators do.
+    async fn by_operators(&mut self) {
         let call = self.ground.call().await;
         let path = format!("/sessions/{}/end", call.id);
         assert_eq!(self.ground.ask(Method::POST, &path, None).await.0, 202);
         self.ended(&call.id).await;
         self.add("an operator ends it", call.id, "operator", "none");
+    }
 
-        lasting.say("sulk").await;
+    /// The edge's time is over, and with it the edge's: nobody can ask it any more.
+    async fn by_the_edge(&self) {
         let call = self.ground.call().await;
         self.ground.edge.signal(Ending::Terminate);
         self.ground.edge.told("drain").await;
         self.ground.edge.signal(Ending::Terminate);
-        self.ended(&call.id).await;
-        self.add("the edge's time is over", call.id, "edge_deadline", "edge");
+        let over = |line: &Value| line["message"] == "call ended" && line["session"] == *call.id;
+        let line = self.ground.edge.logged("the end of a call", over).await;
+        assert_eq!(
+            (&line["reason"], &line["fault"]),
+            (&"edge_deadline".into(), &"edge".into())
+        );
     }
 
     /// What the log, the metrics and the admin port say, side by side.
@@ -223,11 +229,10 @@ async fn each_way_to_end_names_whose_fault_it_was_everywhere() {
         ground: &ground,
         rows: vec![],
     };
-    // Its worker does not commit its end, which keeps the edge there for as long as it is asked.
-    let lasting = ground.call().await;
     table.by_callers().await;
     table.by_workers().await;
-    soon("the operators", table.by_operators(lasting)).await;
+    table.by_operators().await;
     assert!(table.rows.len() >= 12);
     table.judge().await;
+    table.by_the_edge().await;
 }

@@ -136,14 +136,20 @@ fn beyond_loopback_a_token_keeps_calls_from_strangers() {
     let guard = guard(OUTSIDE, Some(TOKEN));
     let host = ("host", "edge:9090");
     assert!(!guard.is_open());
-    for path in ["/livez", "/readyz", "/metrics"] {
+    for path in ["/livez", "/readyz", "/metrics", "/", "/dashboard/app.js"] {
         assert_eq!(
             decide(&guard, &format!("GET {path}"), &[host]),
             Ok(()),
             "{path}"
         );
     }
-    for path in ["/sessions", "/sessions/CA1", "/workers", "/metrics/", "/"] {
+    for path in [
+        "/sessions",
+        "/sessions/CA1",
+        "/workers",
+        "/metrics/",
+        "/dashboard/",
+    ] {
         let line = format!("GET {path}");
         assert_eq!(
             decide(&guard, &line, &[host]),
