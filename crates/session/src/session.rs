@@ -111,6 +111,9 @@ struct Recovery {
 
 /// Doublings of the patience with a session's next workers.
 const PATIENCE_DOUBLINGS: usize = 2;
+/// A worker that had more patience shown to it, and still gets on after so many times
+/// `progress_timeout`, is held to the usual one.
+const PATIENCE_LASTS: u32 = 10;
 
 impl Recovery {
     /// What the next worker may take for progress: longer where others failed before it, since it

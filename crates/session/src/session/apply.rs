@@ -8,7 +8,7 @@ use crate::{
     timers::Timers,
 };
 
-use super::ending::Life;
+use super::{PATIENCE_LASTS, ending::Life};
 
 /// Longest name of a leg or a timer, in bytes.
 const NAME_MAX: usize = 128;
@@ -166,6 +166,10 @@ impl Session {
             (true, false) => at.waiting_since,
         };
         if removed.inputs > 0 {
+            let usual = self.limits.progress_timeout;
+            if now.since(at.attached_at) >= usual * PATIENCE_LASTS {
+                at.patience = usual;
+            }
             self.recovery.failed.clear();
             self.recovery.strikes = 0;
             let left = self.recovery.suspicion(self.log.committed());

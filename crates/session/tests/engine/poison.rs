@@ -313,6 +313,26 @@ fn each_worker_in_a_row_gets_more_time_up_to_four_times_as_much() {
 }
 
 #[test]
+fn who_got_more_time_and_gets_on_for_long_is_held_to_the_usual_time_again() {
+    let (mut rig, mut epoch) = Rig::running(|_| {});
+    rig.control("slow once");
+    outwaited(&mut rig, &mut epoch, 1_000);
+    rig.commit(epoch, 2);
+    rig.advance(ms(8_999));
+    rig.control("soon");
+    rig.commit(epoch, 3);
+    rig.control("slow");
+    rig.advance(ms(1_000));
+    assert!(rig.take().hangup(epoch).is_none());
+    rig.commit(epoch, 4);
+    rig.control("now it is ten seconds");
+    rig.advance(ms(1));
+    rig.commit(epoch, 5);
+    rig.control("slow again");
+    outwaited(&mut rig, &mut epoch, 1_000);
+}
+
+#[test]
 fn those_who_failed_it_last_are_remembered() {
     let (mut rig, mut epoch) = Rig::running(|limits| limits.isolation_wait = ms(0));
     rig.control("boom");

@@ -87,6 +87,10 @@ impl Model {
         let epoch = at.epoch;
         if through > self.committed {
             at.waiting_since = now;
+            let usual = self.limits.progress_timeout;
+            if now.since(at.attached_at) >= usual * 10 {
+                at.patience = usual;
+            }
             self.loss_at = None;
             self.strikes = 0;
             self.failed.clear();
