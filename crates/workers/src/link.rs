@@ -39,7 +39,7 @@ use tokio::{
 use tonic::body::Body;
 
 use self::{answer::Answer, wire::Wire};
-use crate::PoolTls;
+use crate::{PoolTls, loss::status};
 
 /// Most bytes of one stream that wait to be written, whatever the worker's window: one message of the
 /// usual bound fits in pieces, and a thousand streams that are stuck take no more than 256 MiB.
@@ -288,11 +288,10 @@ impl tower::Service<Request<Body>> for Link {
             let (parts, body) = request.into_parts();
             // A name or a number: there is no window that it would not fit in.
             let body = body.collect().await?.to_bytes();
-            let failed = |error: h2::Error| tonic::Status::from_error(Box::new(error));
             let request = Request::from_parts(parts, ());
-            let (answer, mut sending) = link.open(request).await.map_err(failed)?;
-            sending.send_data(body, true).map_err(failed)?;
-            Ok(answer.await.map_err(failed)?.map(Answer::new))
+            let (answer, mut sending) = link.open(request).await.map_err(status)?;
+            sending.send_data(body, true).map_err(status)?;
+            Ok(answer.await.map_err(status)?.map(Answer::new))
         })
     }
 }

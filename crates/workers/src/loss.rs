@@ -13,6 +13,11 @@ use crate::link::LinkState;
 /// Longest status message that is taken over into logs, in bytes.
 const MESSAGE_MAX: usize = 512;
 
+/// A failure of HTTP/2 as a status of gRPC, which keeps it as its source.
+pub(crate) fn status(error: h2::Error) -> Status {
+    Status::from_error(Box::new(error))
+}
+
 /// What a failed stream means for its session.
 pub(crate) fn loss(status: &Status, link: &LinkState) -> Loss {
     if link.is_closed() || is_of_connection(status) {

@@ -20,6 +20,7 @@ use tonic::{Code, Status};
 use crate::{
     framing::{Deframer, framed},
     link::Link,
+    loss::status,
 };
 
 const PATH: &str = "/holdline.worker.v1.Worker/Serve";
@@ -236,8 +237,4 @@ fn end(trailers: Option<&HeaderMap>, deframer: &Deframer) -> Option<Status> {
         Code::Ok => None,
         _ => Some(status),
     }
-}
-
-fn status(error: h2::Error) -> Status {
-    Status::from_error(Box::new(error))
 }

@@ -218,7 +218,7 @@ impl fmt::Debug for WorkerStream {
 }
 
 /// What a message says. One that is not understood is the worker's fault, not the stream's end.
-fn understood(message: Bytes) -> Result<FromWorker, Malformed> {
+pub(crate) fn understood(message: Bytes) -> Result<FromWorker, Malformed> {
     match v1::ServeResponse::decode(message) {
         Ok(response) => from_worker(response),
         Err(error) => Err(Malformed(format!("not a ServeResponse: {error}"))),
