@@ -100,10 +100,9 @@ fn helps(parts: &[&str]) -> String {
     parts.join("\n\n")
 }
 
-/// Arguments of `run`.
+/// Which file an edge is configured by.
 #[derive(Args, Debug)]
-#[command(after_long_help = RUN_HELP)]
-pub(crate) struct RunArgs {
+pub(crate) struct ConfigFile {
     /// The edge's configuration.
     #[arg(
         long,
@@ -113,6 +112,14 @@ pub(crate) struct RunArgs {
         default_value = "holdline.yaml"
     )]
     pub(crate) config: PathBuf,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_long_help = RUN_HELP)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 const RUN_HELP: &str = "\
@@ -131,15 +138,8 @@ RUST_LOG overrides `log.level`, for example RUST_LOG=info,holdline_workers=debug
 #[derive(Args, Debug)]
 #[command(after_long_help = CHECK_HELP)]
 pub(crate) struct CheckArgs {
-    /// The edge's configuration.
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        env = "HOLDLINE_CONFIG",
-        default_value = "holdline.yaml"
-    )]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 const CHECK_HELP: &str = "\
@@ -151,15 +151,8 @@ the edge will run.";
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
-    /// The edge's configuration.
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        env = "HOLDLINE_CONFIG",
-        default_value = "holdline.yaml"
-    )]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
     /// How to tell what was found.
     #[arg(long, short, value_enum, default_value = "table")]
     pub(crate) output: DoctorOutput,

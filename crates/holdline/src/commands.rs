@@ -1,6 +1,10 @@
 //! One file for each sub-command.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
 
 use holdline_config::{Config, ConfigErrors};
 use tokio::runtime::Builder;
@@ -32,6 +36,15 @@ pub(crate) fn said(errors: &ConfigErrors) -> Failure {
     let noun = if count == 1 { "error" } else { "errors" };
     let words = format!("{count} {noun} in the configuration\n{errors}");
     Failure::Misconfigured(words.trim_end().to_owned())
+}
+
+/// Prints what was asked for.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    match io::stdout().write_all(text) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Does a command's work on a runtime of all cores, with IO and time.

@@ -1,7 +1,5 @@
 //! `holdline completions`: for those who do not want to remember.
 
-use std::io::{self, Write};
-
 use clap::CommandFactory;
 
 use crate::{
@@ -14,6 +12,5 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     // Written to memory first: the generator panics where its output cannot be written.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "holdline", &mut script);
-    io::stdout().write_all(&script)?;
-    Ok(())
+    super::print(&script)
 }

@@ -1,6 +1,6 @@
 //! `holdline doctor`: would an edge do well, here and now, and what is to be mended.
 
-use std::io::{self, Write};
+use std::io;
 
 use holdline_proxy::{Finding, Verdict};
 use serde::Serialize;
@@ -15,7 +15,7 @@ const WIDTH: usize = 100;
 
 /// Looks at all that an edge needs, tells it, and fails if calls would.
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
-    let config = super::load(&args.config)?;
+    let config = super::load(&args.file.config)?;
     let findings = super::block_on(async {
         let examined = holdline_proxy::examine(&config, args.timeout).await;
         examined.map_err(|error| Failure::misconfigured(&error))
@@ -26,7 +26,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
         DoctorOutput::Table => table(&findings),
         DoctorOutput::Json => json(worst, &findings)?,
     };
-    io::stdout().write_all(text.as_bytes())?;
+    super::print(text.as_bytes())?;
     let failed = findings.iter().filter(|it| it.verdict == Verdict::Failed);
     match failed.count() {
         0 => Ok(()),

@@ -6,18 +6,17 @@ mod table;
 pub(crate) mod top;
 pub(crate) mod workers;
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::{fmt::Display, time::Duration};
 
 use hyper::{Method, StatusCode, Uri, header::HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
     Failure,
     cli::{AdminArgs, Form},
+    commands::print,
     http::{Answer, Http, address},
 };
 
@@ -25,6 +24,16 @@ use crate::{
 const ANSWER_MAX: usize = 64 << 20;
 /// The variable that may hold the token.
 const TOKEN: &str = "HOLDLINE_ADMIN_TOKEN";
+
+/// What a name in a URL cannot hold as it is. Addresses of workers stay readable.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'[')
+    .remove(b']');
 
 /// A running edge, as an operator asks it.
 struct Edge {
@@ -103,10 +112,10 @@ impl Edge {
     fn report(&self, answer: &Answer) -> Result<(), Failure> {
         let said = answer.first_line().unwrap_or("done");
         match self.form {
-            Form::Text => print(&format!("{said}\n")),
+            Form::Text => print(format!("{said}\n").as_bytes()),
             Form::Json => {
                 let done = json!({"status": answer.status.as_u16(), "said": said});
-                print(&format!("{done}\n"))
+                print(format!("{done}\n").as_bytes())
             }
         }
     }
@@ -114,8 +123,8 @@ impl Edge {
     /// Prints what is there, as it was asked for.
     fn show(&self, value: &Value, text: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
         match self.form {
-            Form::Text => print(&text(value)),
-            Form::Json => print(&format!("{value:#}\n")),
+            Form::Text => print(text(value).as_bytes()),
+            Form::Json => print(format!("{value:#}\n").as_bytes()),
         }
     }
 }
@@ -152,23 +161,7 @@ fn token(args: &AdminArgs) -> Result<Option<HeaderValue>, Failure> {
     Ok(Some(value))
 }
 
-/// A name as it stands in a path.
-fn segment(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
-    name.bytes().fold(String::new(), |mut segment, byte| {
-        if plain(byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.push_str(&format!("%{byte:02X}"));
-        }
-        segment
-    })
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+/// A name as it stands in a path or a query.
+fn segment(name: &str) -> impl Display {
+    utf8_percent_encode(name, ESCAPED)
 }

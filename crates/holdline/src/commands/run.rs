@@ -19,12 +19,12 @@ use crate::{Failure, cli::RunArgs};
 /// Runs the edge until it has drained.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     // Before it is parsed: what changes from now on is seen.
-    let content = std::fs::read(&args.config).ok();
-    let config = super::load(&args.config)?;
+    let content = std::fs::read(&args.file.config).ok();
+    let config = super::load(&args.file.config)?;
     let (_log, level) = start_logs(&config)?;
     // Calls have threads of their own: this one is left to all else.
     super::block_on_with(Builder::new_current_thread(), async {
-        let watched = Watched::new(&args.config, content, level)?;
+        let watched = Watched::new(&args.file.config, content, level)?;
         serve(config, Some(watched)).await
     })
 }

@@ -1,7 +1,5 @@
 //! `holdline schema`: what editors need to complete and check the file while it is written.
 
-use std::io::{self, Write};
-
 use holdline_config::Config;
 
 use crate::Failure;
@@ -10,6 +8,5 @@ use crate::Failure;
 pub(crate) fn schema() -> Result<(), Failure> {
     let schema = serde_json::to_string_pretty(&Config::schema());
     let schema = schema.map_err(|error| Failure::failed(&error))?;
-    writeln!(io::stdout(), "{schema}")?;
-    Ok(())
+    super::print(format!("{schema}\n").as_bytes())
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Edge,
-    table::{Table, ago, field},
+    table::{Table, ago, field, list},
 };
 use crate::{
     Failure,
@@ -28,8 +28,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> Result<(), Failure> {
 
 /// What is to be asked for. The rules that it was made from must still be those in force.
 fn change(action: &RolloutAction, rules: &Value, pool: Option<&str>) -> Result<Value, Failure> {
-    let pools = rules["pools"].as_array().map(Vec::as_slice);
-    let current = match (pool, pools.unwrap_or_default()) {
+    let current = match (pool, list(&rules["pools"])) {
         (None, [only]) => only,
         (None, _) => {
             let words = "there are several pools: say --pool".to_owned();
@@ -94,12 +93,12 @@ fn disable(change: &mut Map<String, Value>, current: &Value, version: &str) {
 
 /// Those that are disabled, but for this one.
 fn disabled(current: &Value, version: &str) -> Vec<Value> {
-    let disabled = current["disabled"].as_array().into_iter().flatten();
+    let disabled = list(&current["disabled"]).iter();
     disabled.filter(|it| **it != *version).cloned().collect()
 }
 
 fn pins(current: &Value, keep: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let pins = current["pins"].as_array().into_iter().flatten();
+    let pins = list(&current["pins"]).iter();
     pins.filter(|pin| keep(pin)).cloned().collect()
 }
 
@@ -109,7 +108,7 @@ fn is_of(pin: &Value, (attribute, equals): &(String, String)) -> bool {
 
 fn shown(rules: &Value) -> String {
     let mut table = Table::new(&["POOL", "RULE", "", "BY", "SINCE"]);
-    for pool in rules["pools"].as_array().into_iter().flatten() {
+    for pool in list(&rules["pools"]) {
         let since = ago(&pool["since_unix_us"]);
         let mut row = |rule: &str, words: String| {
             let by = field(&pool["source"]);
@@ -125,11 +124,11 @@ fn shown(rules: &Value) -> String {
         for (version, share) in pool["weights"].as_object().into_iter().flatten() {
             row("weight", format!("{version}={share}"));
         }
-        for pin in pool["pins"].as_array().into_iter().flatten() {
+        for pin in list(&pool["pins"]) {
             let calls = format!("{}={}", field(&pin["attribute"]), field(&pin["equals"]));
             row("pin", format!("{calls} {}", field(&pin["version"])));
         }
-        for version in pool["disabled"].as_array().into_iter().flatten() {
+        for version in list(&pool["disabled"]) {
             row("disabled", field(version));
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Edge, segment,
-    table::{Table, field, micros, millis, number, plain},
+    table::{Table, field, list, micros, millis, number, plain},
 };
 use crate::{
     Failure,
@@ -60,11 +60,6 @@ fn command(args: &CallArgs, word: &str) -> Result<(), Failure> {
     crate::commands::block_on(async { edge.report(&edge.post(&path, None).await?) })
 }
 
-fn rows(page: &Value) -> &[Value] {
-    let sessions = page["sessions"].as_array();
-    sessions.map(Vec::as_slice).unwrap_or_default()
-}
-
 /// How a call is named: by its carrier where that has a name for it.
 pub(super) fn name(session: &Value) -> String {
     match &session["call_sid"] {
@@ -107,7 +102,7 @@ pub(super) fn table(sessions: &[Value]) -> Table {
 }
 
 fn live(page: &Value) -> String {
-    format!("{}{}", table(rows(page)).text(), more(page))
+    format!("{}{}", table(list(&page["sessions"])).text(), more(page))
 }
 
 fn ended(page: &Value) -> String {
@@ -121,7 +116,7 @@ fn ended(page: &Value) -> String {
         "LONGEST GAP",
         "DETAIL",
     ]);
-    for session in rows(page) {
+    for session in list(&page["sessions"]) {
         let end = &session["end"];
         table.row(vec![
             name(session),
@@ -139,7 +134,7 @@ fn ended(page: &Value) -> String {
 
 /// Where not all is shown, how much there is.
 fn more(page: &Value) -> String {
-    let (shown, total) = (rows(page).len() as u64, number(&page["total"]));
+    let (shown, total) = (list(&page["sessions"]).len() as u64, number(&page["total"]));
     match total {
         0 => "none\n".to_owned(),
         _ if page["next"].is_null() => String::new(),
@@ -179,7 +174,7 @@ fn whole(session: &Value) -> String {
         );
         fact("inputs", inputs);
     }
-    for leg in session["legs"].as_array().into_iter().flatten() {
+    for leg in list(&session["legs"]) {
         let words = format!(
             "{} ({}), {} bytes unwritten",
             field(&leg["name"]),
@@ -188,11 +183,11 @@ fn whole(session: &Value) -> String {
         );
         fact("leg", words);
     }
-    for key in session["state"].as_array().into_iter().flatten() {
+    for key in list(&session["state"]) {
         let words = format!("{}: {} bytes", field(&key["key"]), field(&key["bytes"]));
         fact("state", words);
     }
-    for timer in session["timers"].as_array().into_iter().flatten() {
+    for timer in list(&session["timers"]) {
         let left = millis(number(&timer["left_ms"]));
         fact("timer", format!("{} in {left}", field(&timer["name"])));
     }
@@ -208,7 +203,7 @@ fn timeline(session: &Value) -> String {
         let words = format!("{dropped} earlier ones were dropped");
         table.row(vec![String::new(), "...".to_owned(), words]);
     }
-    for event in timeline["events"].as_array().into_iter().flatten() {
+    for event in list(&timeline["events"]) {
         let at = number(&event["at_unix_us"]).saturating_sub(began);
         table.row(vec![
             format!("+{}", millis(at / 1_000)),

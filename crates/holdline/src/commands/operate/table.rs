@@ -84,6 +84,11 @@ pub(super) fn millis(ms: u64) -> String {
     }
 }
 
+/// A field that is a list; empty where it is none.
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
 /// A field that is a number; 0 where it is none.
 pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     Edge, print, sessions,
-    table::{Table, ago, field, micros, number},
+    table::{Table, ago, field, list, micros, number},
     workers,
 };
 use crate::{
@@ -41,12 +41,12 @@ pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
             let seen = look(&edge).await?;
             return edge.show(&seen, |seen| frame(seen, SIZE).join("\n") + "\n");
         }
-        print(ENTER)?;
+        print(ENTER.as_bytes())?;
         let outcome = tokio::select! {
             outcome = watch(&edge, args) => outcome,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
-        print(LEAVE)?;
+        print(LEAVE.as_bytes())?;
         outcome
     })
 }
@@ -68,7 +68,7 @@ async fn watch(edge: &Edge, args: &TopArgs) -> Result<(), Failure> {
         let cut = |line: &String| -> String { line.chars().take(size.1).collect() };
         let lines: Vec<String> = lines.iter().take(size.0).map(cut).collect();
         let lines = lines.join(&format!("{REST_OF_LINE}\r\n"));
-        print(&format!("{HOME}{lines}{REST_OF_LINE}{REST}"))?;
+        print(format!("{HOME}{lines}{REST_OF_LINE}{REST}").as_bytes())?;
     }
 }
 
@@ -141,8 +141,4 @@ fn ends(ended: &[Value]) -> Table {
         ]);
     }
     table
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }

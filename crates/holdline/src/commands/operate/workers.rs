@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     Edge, print, segment,
-    table::{Table, ago, field, millis, number},
+    table::{Table, ago, field, list, millis, number},
 };
 use crate::{
     Failure,
@@ -46,11 +46,12 @@ async fn watch(edge: &Edge, args: &DrainArgs) -> Result<(), Failure> {
     let mut told = None;
     loop {
         let workers = edge.get("/workers").await?;
-        let rows = workers.as_array().into_iter().flatten();
-        let here = rows.filter(|row| row["address"] == *args.worker);
+        let here = list(&workers)
+            .iter()
+            .filter(|row| row["address"] == *args.worker);
         let left: u64 = here.map(|row| number(&row["sessions"])).sum();
         if told != Some(left) && edge.form == Form::Text {
-            print(&format!("{left} calls are left\n"))?;
+            print(format!("{left} calls are left\n").as_bytes())?;
         }
         told = Some(left);
         if left == 0 {
@@ -73,7 +74,7 @@ pub(super) fn table(workers: &Value) -> Table {
         "OLDEST",
         "WHY",
     ]);
-    for worker in workers.as_array().into_iter().flatten() {
+    for worker in list(workers) {
         let drain = &worker["drain"];
         let left = worker["left_ms"].as_u64();
         let why = match left {
