@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, process::Command};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite};
 
 use crate::{
     stage::{Ending, Running, get},
-    support::soon,
+    support::{holdline, soon},
 };
 
 mod voice;
@@ -40,11 +40,26 @@ impl Edge {
 
     /// As [`Edge::start`], with these keys of `admin`.
     pub(crate) async fn with_admin(config: &str, admin: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = holdline();
+        command.envs(variables.iter().copied());
+        Self::run(command, config, admin).await
+    }
+
+    /// As [`Edge::start`], for an edge that may open so many files.
+    pub(crate) async fn with_open_files(config: &str, most: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n $1 && shift && exec \"$@\"", "sh"]);
+        command.arg(most.to_string());
+        command.arg(holdline().as_std().get_program());
+        Self::run(command, config, ADMIN).await
+    }
+
+    async fn run(mut command: Command, config: &str, admin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("holdline.yaml");
         std::fs::write(&file, format!("{config}\n{REST}admin: {{{admin}}}\n")).unwrap();
-        let arguments = ["run", "--config", file.to_str().unwrap()];
-        let process = Running::start(&arguments, variables);
+        command.args(["run", "--config"]).arg(&file);
+        let process = Running::of(command);
         // The last one that is told.
         let admin = process.listening("admin").await;
         Self {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -20,7 +21,13 @@ use super::LOOK_AGAIN;
 /// An edge with a `raw` route and these limits.
 async fn edge(limits: &str) -> (Edge, SocketAddr, WorkerProcess) {
     let worker = WorkerProcess::verbatim().await;
-    let config = format!(
+    let edge = Edge::start(&config(&worker, limits), &[]).await;
+    let callers = edge.address("callers").await;
+    (edge, callers, worker)
+}
+
+fn config(worker: &WorkerProcess, limits: &str) -> String {
+    format!(
         r#"
 listeners:
   - name: callers
@@ -32,10 +39,7 @@ workers:
 limits: {limits}
 "#,
         worker.address
-    );
-    let edge = Edge::start(&config, &[]).await;
-    let callers = edge.address("callers").await;
-    (edge, callers, worker)
+    )
 }
 
 /// As many callers as that at once: those who are taken, and how many are refused as they must be.
@@ -81,6 +85,26 @@ async fn the_number_of_sessions_is_exact_however_many_come_at_once() {
         .counter("holdline_upgrades_refused_total", &["reason=\"full\""])
         .await;
     assert_eq!(full, 105.0);
+    edge.end().await;
+}
+
+#[tokio::test]
+async fn no_more_calls_are_taken_than_the_process_may_open_files_for() {
+    let worker = WorkerProcess::verbatim().await;
+    let config = config(&worker, "{sessions: 1000, handshakes: 2}");
+    let edge = Edge::with_open_files(&config, 150).await;
+    let told = |line: &Value| line["level"] == "WARN" && line["limit"] == 150;
+    let told = edge.logged("the limit", told).await;
+    assert_eq!(
+        (&told["sessions"], &told["wanted"]),
+        (&10.into(), &1000.into())
+    );
+    let callers = edge.address("callers").await;
+    let (taken, refused) = rush(callers, 40).await;
+    assert_eq!((taken.len(), refused), (10, 30));
+    // Operators and probes come in as ever.
+    until(&edge, "holdline_sessions_active", 10.0).await;
+    drop(taken);
     edge.end().await;
 }
 

@@ -56,13 +56,7 @@ pub enum Verdict {
 
 impl Finding {
     fn ok(check: &'static str, about: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::new(
-            Verdict::Ok,
-            check,
-            about.into(),
-            found.into(),
-            String::new(),
-        )
+        Self::new(Verdict::Ok, check, about, found, "")
     }
 
     fn warning(
@@ -71,8 +65,7 @@ impl Finding {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        let (about, found) = (about.into(), found.into());
-        Self::new(Verdict::Warning, check, about, found, advice.into())
+        Self::new(Verdict::Warning, check, about, found, advice)
     }
 
     fn failed(
@@ -81,23 +74,22 @@ impl Finding {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        let (about, found) = (about.into(), found.into());
-        Self::new(Verdict::Failed, check, about, found, advice.into())
+        Self::new(Verdict::Failed, check, about, found, advice)
     }
 
-    const fn new(
+    fn new(
         verdict: Verdict,
         check: &'static str,
-        about: String,
-        found: String,
-        advice: String,
+        about: impl Into<String>,
+        found: impl Into<String>,
+        advice: impl Into<String>,
     ) -> Self {
         Self {
             check,
-            about,
+            about: about.into(),
             verdict,
-            found,
-            advice,
+            found: found.into(),
+            advice: advice.into(),
         }
     }
 }

@@ -34,6 +34,7 @@ mod drain;
 mod edge;
 mod error;
 mod examine;
+mod files;
 mod gate;
 mod id;
 mod lifecycle;

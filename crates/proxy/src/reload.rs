@@ -14,7 +14,7 @@ use holdline_telemetry::Metrics;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::{admission::Bounds, edge::Edge};
+use crate::{admission::Bounds, edge::Edge, files};
 
 /// What came of reading the configuration again.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) async fn follow(
 /// How many calls may be, and what the others are told.
 pub(crate) fn bounds(config: &Config) -> Bounds {
     Bounds {
-        limit: usize::try_from(config.limits.sessions).unwrap_or(usize::MAX),
+        limit: usize::try_from(files::sessions(config)).unwrap_or(usize::MAX),
         retry_after: config.drain.retry_after,
     }
 }

@@ -5,13 +5,12 @@ use std::{fs, num::NonZeroU64};
 use holdline_config::Config;
 
 use super::Finding;
+use crate::files;
 
 const FILES: &str = "open files";
 const MEMORY: &str = "memory";
 const PORTS: &str = "ports";
 
-/// Beside calls: listeners, connections to workers, files, operators.
-const FILES_BESIDE: u64 = 128;
 /// Of an edge without calls.
 const MEMORY_BESIDE: u64 = 64 << 20;
 /// Of a talking call with TLS to its model: docs/capacity.md.
@@ -30,14 +29,7 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
 }
 
 fn files(sessions: u64, config: &Config) -> Finding {
-    let routes = config.listeners.iter().flat_map(|it| &it.routes);
-    // The caller's, and the model's even where a worker opens it.
-    let legs = routes
-        .map(|route| route.legs.len())
-        .max()
-        .unwrap_or(0)
-        .max(1) as u64;
-    let need = sessions * (1 + legs) + u64::from(config.limits.handshakes) + FILES_BESIDE;
+    let need = files::needed(config, sessions);
     let about = format!("{sessions} calls");
     let limit = match rlimit::Resource::NOFILE.get() {
         // The edge raises its soft limit to it.
@@ -47,19 +39,14 @@ fn files(sessions: u64, config: &Config) -> Finding {
             return Finding::warning(FILES, about, found, "ulimit -Hn");
         }
     };
+    let shown = match limit {
+        rlimit::INFINITY => "any number".to_owned(),
+        limit => limit.to_string(),
+    };
+    let found = format!("{shown} may be open, {need} may be needed");
     if limit >= need {
-        let limit = if limit == rlimit::INFINITY {
-            "any number".to_owned()
-        } else {
-            limit.to_string()
-        };
-        return Finding::ok(
-            FILES,
-            about,
-            format!("{limit} may be open, {need} may be needed"),
-        );
+        return Finding::ok(FILES, about, found);
     }
-    let found = format!("{limit} may be open, {need} may be needed");
     let advice = "raise the hard limit (LimitNOFILE of systemd, --ulimit of a container), or lower `limits.sessions`";
     // One call takes two at least: then not even half of them fit.
     if limit < sessions {
