@@ -30,6 +30,7 @@ use self::guard::Guard;
 use crate::edge::Edge;
 
 mod answers;
+mod ask;
 mod body;
 mod commands;
 mod counters;

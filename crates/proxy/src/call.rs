@@ -258,8 +258,6 @@ impl Call {
                 Output::Report(report) => {
                     match &report {
                         Report::Ending { reason, .. } => self.note_end(now, *reason),
-                        Report::HoldStarted => self.depth.hold(true),
-                        Report::HoldEnded { .. } => self.depth.hold(false),
                         Report::Cleared { epoch, left } => self.streams.cleared(*epoch, *left),
                         _ => {}
                     }

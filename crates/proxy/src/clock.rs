@@ -46,8 +46,14 @@ impl Clock {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+/// Whole microseconds; a duration too long to be told is the longest that can be.
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Whole milliseconds, likewise.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

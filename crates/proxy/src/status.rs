@@ -7,6 +7,7 @@ use holdline_session::{LegState, LegView, Time, View};
 use serde::Serialize;
 
 use crate::{
+    clock::millis,
     record::{Brief, Phase, Record, Timeline},
     table::Entry,
 };
@@ -83,14 +84,7 @@ struct Timer {
 impl Line {
     /// A call that lives.
     pub(crate) fn live(entry: &Entry, now: Time) -> Self {
-        let brief = match &entry.record {
-            Some(record) => record.brief(),
-            None => Brief {
-                call_sid: entry.call_sid.as_deref().map(Into::into),
-                ..Brief::starting(entry.id, entry.since, &entry.route)
-            },
-        };
-        Self::of(brief, now)
+        Self::of(entry.brief(), now)
     }
 
     /// A call that ended.
@@ -191,8 +185,4 @@ impl Leg {
             attributes,
         }
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

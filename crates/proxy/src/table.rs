@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -16,7 +16,10 @@ use holdline_session::{SessionId, Time};
 use holdline_telemetry::{Census, SessionState};
 use tokio::{sync::mpsc, task::AbortHandle};
 
-use crate::{order::Order, record::Record};
+use crate::{
+    order::Order,
+    record::{Brief, Record},
+};
 
 /// Orders that may wait for a session task. It takes them between two events; more than a few
 /// waiting means that it does not run.
@@ -52,17 +55,11 @@ pub(crate) struct Entry {
 /// What a call's task tells without being asked: cheap enough to be told for each frame.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    held: AtomicBool,
     /// When the oldest input was received that is kept to replay; 0: none is kept.
     oldest: AtomicU64,
 }
 
 impl Marks {
-    /// Whether the session has no worker, and none can be had.
-    pub(crate) fn hold(&self, held: bool) {
-        self.held.store(held, Relaxed);
-    }
-
     /// When the oldest input was received that is kept to replay.
     pub(crate) fn keeps_since(&self, oldest: Option<Time>) {
         self.oldest.store(oldest.map_or(0, |at| at.0), Relaxed);
@@ -77,13 +74,29 @@ impl Marks {
 }
 
 impl Entry {
+    /// The call in one line.
+    pub(crate) fn brief(&self) -> Brief {
+        match &self.record {
+            Some(record) => record.brief(),
+            None => Brief {
+                call_sid: self.call_sid.as_deref().map(Into::into),
+                ..Brief::starting(self.id, self.since, &self.route)
+            },
+        }
+    }
+
     fn state(&self) -> SessionState {
         match self.begun {
             false => SessionState::Starting,
             true if self.ending => SessionState::Ending,
-            true if self.marks.held.load(Relaxed) => SessionState::Held,
+            true if self.is_held() => SessionState::Held,
             true => SessionState::Running,
         }
+    }
+
+    fn is_held(&self) -> bool {
+        let held = |record: &Arc<Record>| record.look(|brief| brief.held_since_unix_us.is_some());
+        self.record.as_ref().is_some_and(held)
     }
 }
 
@@ -231,6 +244,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::{chronicle::Chronicle, record::What};
 
     /// An entry, and what keeps it live.
     fn entry(id: u128) -> (Entry, mpsc::Receiver<Order>) {
@@ -314,7 +328,12 @@ mod tests {
             if id > 1 {
                 place.begun(None, None).unwrap();
             }
-            marks.hold(id == 3);
+            if id == 3 {
+                let brief = Brief::starting(SessionId(id), now, "/");
+                let record = Record::begin(SessionId(id), now, brief, Chronicle::default());
+                record.note(now, What::HoldStarted { why: None });
+                place.recorded(&record);
+            }
             marks.keeps_since((id == 2).then_some(Time(now.0 - 250_000)));
             places.push(place);
         }

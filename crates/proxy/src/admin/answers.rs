@@ -21,8 +21,8 @@ use super::{
 };
 use crate::edge::Edge;
 
-const PATHS: &str = "paths: / (the dashboard) /livez /readyz /metrics /sessions /sessions/{id or call_sid} /workers \
-                     /rollout /events /openapi.json\n";
+const PATHS: &str = "paths: / (the dashboard) /livez /readyz /metrics /sessions \
+                     /sessions/{id or call_sid} /workers /rollout /events /openapi.json\n";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 /// The text format of Prometheus.

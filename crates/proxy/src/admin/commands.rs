@@ -12,16 +12,16 @@
 //! no orders or does not answer in time; what was asked may then be done or not, and can be asked again.
 //! What is done is logged with who asked, but for inputs, which services send all the time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use holdline_session::{EndReason, External, Payload, Taken};
 use hyper::{Request, StatusCode, body::Incoming, header::RETRY_AFTER};
 use serde::{Deserialize, Serialize};
-use tokio::{sync::oneshot, time::timeout};
 use tracing::info;
 
 use super::{
     answers::{json, text, with},
+    ask::{Unanswered, ask},
     body::Answer,
 };
 use crate::{edge::Edge, order::Order, table::Entry};
@@ -29,10 +29,9 @@ use crate::{edge::Edge, order::Order, table::Entry};
 mod read;
 mod steer;
 
-/// What a call may take to answer.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Room for key, name and JSON around a text, in bytes.
 const BODY_ROOM: usize = 4 << 10;
+const NO_ORDERS: &str = "the session takes no orders now\n";
 const LIKE: &str = "the body is to be {\"key\": \"...\", \"name\": \"...\", \"text\": \"...\"}\n";
 
 /// What is asked for.
@@ -170,26 +169,20 @@ async fn end(edge: &Edge, name: &str, request: Request<Incoming>) -> Result<Answ
     };
     match entry.orders.try_send(order) {
         Ok(()) => Ok(text(StatusCode::ACCEPTED, "the session ends\n")),
-        Err(_) => Err(later("the session takes no orders now\n")),
+        Err(_) => Err(later(NO_ORDERS)),
     }
 }
 
-/// Asks the task of a call for something.
-async fn ask<T>(
-    entry: &Entry,
-    order: impl FnOnce(oneshot::Sender<T>) -> Order,
-) -> Result<T, Answer> {
-    let (to, answer) = oneshot::channel();
-    if !entry.begun || entry.orders.try_send(order(to)).is_err() {
-        return Err(later("the session takes no orders now\n"));
-    }
-    match timeout(PATIENCE, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err(text(StatusCode::NOT_FOUND, "the session has just ended\n")),
-        Err(_) => Err(text(
-            StatusCode::GATEWAY_TIMEOUT,
-            "the session did not answer in time\n",
-        )),
+impl From<Unanswered> for Answer {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Busy => later(NO_ORDERS),
+            Unanswered::Over => text(StatusCode::NOT_FOUND, "the session has just ended\n"),
+            Unanswered::Late => text(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the session did not answer in time\n",
+            ),
+        }
     }
 }
 

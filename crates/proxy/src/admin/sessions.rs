@@ -4,23 +4,19 @@
 //! thousands disturbs none. One call is asked how it is, because it is worth seeing when its task does
 //! not answer.
 
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc};
 
 use holdline_session::SessionId;
 use serde::Serialize;
-use tokio::{sync::oneshot, time::timeout};
 
-use super::query::{Filter, Query};
+use super::{ask::ask, query::Query};
 use crate::{
     edge::Edge,
     order::Order,
-    record::{Brief, Record},
-    status::{Inside, Line, SessionStatus},
+    record::Record,
+    status::{Line, SessionStatus},
     table::Entry,
 };
-
-/// What a call may take to answer.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Calls, as many as were asked for.
 #[derive(Serialize, Debug)]
@@ -47,7 +43,7 @@ pub(super) fn page(edge: &Edge, query: &Query) -> Page {
 fn live(edge: &Edge, query: &Query) -> Page {
     let fits = |entry: &Entry| match &entry.record {
         Some(record) => !record.is_over() && record.look(|brief| query.filter.fits(brief)),
-        None => query.filter.fits(&unbegun(entry)),
+        None => query.filter.fits(&entry.brief()),
     };
     let mut fitting: Vec<(Place, Entry)> = edge
         .table
@@ -98,7 +94,8 @@ fn turn<T>(all: &[(Place, T)], first: usize, limit: usize, line: impl Fn(&T) -> 
 /// One call, by session id or by the carrier's id: the one that lives, or the last that ended.
 pub(super) async fn one(edge: &Edge, name: &str) -> Option<SessionStatus> {
     if let Some(entry) = edge.table.find(name) {
-        let inside = ask(&entry).await;
+        // One that says nothing is shown without.
+        let inside = ask(&entry, Order::Show).await.ok().map(|inside| *inside);
         let over = entry.record.as_deref().is_some_and(Record::is_over);
         if !over && !entry.orders.is_closed() {
             return Some(SessionStatus::live(&entry, inside, edge.clock.now()));
@@ -107,25 +104,6 @@ pub(super) async fn one(edge: &Edge, name: &str) -> Option<SessionStatus> {
     edge.chronicle
         .find(name)
         .map(|record| SessionStatus::over(&record))
-}
-
-/// What a call's task says, if it does.
-async fn ask(entry: &Entry) -> Option<Inside> {
-    if !entry.begun {
-        return None;
-    }
-    let (to, answer) = oneshot::channel();
-    entry.orders.try_send(Order::Show(to)).ok()?;
-    let inside = timeout(PATIENCE, answer).await.ok()?.ok()?;
-    Some(*inside)
-}
-
-/// What a filter can look at of a call whose session has not begun.
-fn unbegun(entry: &Entry) -> Brief {
-    Brief {
-        call_sid: entry.call_sid.as_deref().map(Into::into),
-        ..Brief::starting(entry.id, entry.since, &entry.route)
-    }
 }
 
 /// Lines of all calls that live, for somebody who begins to listen.
@@ -141,7 +119,6 @@ pub(super) fn everybody(edge: &Edge) -> Vec<Line> {
 pub(super) fn lately(edge: &Edge, limit: usize) -> Vec<Line> {
     let query = Query {
         limit,
-        filter: Filter::default(),
         ..Query::default()
     };
     ended(edge, &query).sessions

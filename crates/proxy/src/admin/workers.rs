@@ -6,7 +6,10 @@ use holdline_session::Time;
 use holdline_workers::{Pod, WorkerState, WorkerStatus};
 use serde::Serialize;
 
-use crate::edge::Edge;
+use crate::{
+    clock::{micros, millis},
+    edge::Edge,
+};
 
 /// One worker, as `/workers` shows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Debug)]
@@ -118,14 +121,13 @@ fn line(pool: &str, worker: WorkerStatus, oldest: Option<Time>, now: Time) -> Wo
         WorkerState::Ejected { left } => Some(left),
         _ => None,
     };
-    let micros = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(0);
     WorkerLine {
         pool: pool.to_owned(),
         id: worker.id.0,
         address: worker.address.to_string(),
         version: worker.version,
         state: worker.state.as_str(),
-        left_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+        left_ms: left.map(millis),
         detail: worker.detail,
         sessions: worker.sessions,
         capacity: worker.capacity,

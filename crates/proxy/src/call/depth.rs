@@ -32,11 +32,6 @@ impl Depth {
         self.set(frames.into(), i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// The call has no worker, or has one again.
-    pub(super) fn hold(&self, held: bool) {
-        self.marks.hold(held);
-    }
-
     fn set(&mut self, frames: i64, bytes: i64) {
         if (frames, bytes) != (self.frames, self.bytes) {
             self.metrics.log_frames.add(frames - self.frames);

@@ -2,11 +2,11 @@
 
 use holdline_session::{Event, Report, Taken, Time};
 
-use super::{
-    Story, Streams,
-    story::{drop_word, micros},
+use super::{Story, Streams, story::drop_word};
+use crate::{
+    clock::micros,
+    record::{What, cut},
 };
-use crate::record::{What, cut};
 
 impl Story {
     /// Notes what happened to a leg. Frames are none of it.

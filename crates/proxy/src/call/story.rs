@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Streams;
 use crate::{
-    clock::Clock,
+    clock::{Clock, micros},
     edge::Edge,
     record::{Brief, Record, What, cut},
 };
@@ -463,8 +463,4 @@ pub(super) fn drop_word(reason: DropReason) -> &'static str {
         DropReason::TooManyLegs => "too_many_legs",
         DropReason::Ending => "ending",
     }
-}
-
-pub(super) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
