@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde_json::Value;
@@ -90,6 +90,18 @@ fn watch_liveness(admin: SocketAddr) -> (JoinSet<()>, Arc<Mutex<BTreeSet<u16>>>)
     (watching, statuses)
 }
 
+/// How long the phases of a rollout take, for docs/kubernetes.md.
+struct Phases(Instant);
+
+impl Phases {
+    /// A phase is over, and the next one begins.
+    #[allow(clippy::print_stdout, reason = "figures, for who asks for them")]
+    fn over(&mut self, phase: &str) {
+        println!("{phase}: {:.2} s", self.0.elapsed().as_secs_f64());
+        self.0 = Instant::now();
+    }
+}
+
 async fn more(counted: &mut watch::Receiver<u64>) {
     let wanted = *counted.borrow() + NEWCOMERS;
     let coming = counted.wait_for(|count| *count >= wanted);
@@ -114,9 +126,11 @@ async fn new_calls_go_to_the_new_edge_and_old_ones_end_on_the_old_one() {
     let (_watching, liveness) = watch_liveness(old.admin);
 
     // The surge: the new one is ready before the old one is told.
+    let mut phases = Phases(Instant::now());
     let new = Edge::start(&worker).await;
     front.add(new.callers, new.admin);
     front.is_ready(new.callers).await;
+    phases.over("the new edge starts, and gets calls");
     old.process.signal(Ending::Terminate);
     let lame = old.entered("lame_duck").await;
     // Whoever has not heard of it yet is still served.
@@ -124,15 +138,18 @@ async fn new_calls_go_to_the_new_edge_and_old_ones_end_on_the_old_one() {
     late.say("late").await;
     assert_eq!(late.hear().await, "1 v1 late");
     front.is_not_ready(old.callers).await;
+    phases.over("the old edge is told to end, and gets no calls any more");
 
     let refusing = old.entered("refusing").await;
     assert!(refusing.duration_since(lame).unwrap() >= LAME_DUCK);
+    phases.over("the rest of its lame duck: it takes calls of those who have not heard");
     let Err(tungstenite::Error::Http(refusal)) = dial(old.callers, "/call").await else {
         panic!("a draining edge took a call");
     };
     assert_eq!(refusal.status(), 503);
     assert_eq!(refusal.headers()["retry-after"], "5");
     more(&mut counted).await;
+    phases.over("it refuses calls; the new edge answers twenty more callers");
 
     // One after the other they end, and with the last one the edge.
     standing.push(late);
@@ -142,7 +159,9 @@ async fn new_calls_go_to_the_new_edge_and_old_ones_end_on_the_old_one() {
         assert!(answer.starts_with("2 v1 "), "call {number}: {answer}");
         caller.hang_up().await;
     }
+    phases.over("its calls go on, until the last one hangs up");
     old.process.ended(Ending::Terminate).await;
+    phases.over("it ends");
     more(&mut counted).await;
     assert!(!calling.is_finished(), "a new caller was not served");
     calling.abort();

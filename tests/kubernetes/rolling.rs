@@ -1,7 +1,7 @@
 //! Rolling deploys of six workers under sixty calls, with the events of the API server in the order
 //! in which they mostly come, and in the worst ones.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -71,7 +71,8 @@ async fn deploy(ground: &mut Ground, version: &str, order: Order) {
     }
 }
 
-/// A deploy under calls.
+/// A deploy without calls, and one under calls. How long each takes is printed for docs/kubernetes.md.
+#[allow(clippy::print_stdout, reason = "figures, for who asks for them")]
 async fn deploys_in(order: Order) {
     let _alone = ALONE.lock().await;
     let mut ground = Ground::empty(Shape::default()).await;
@@ -80,11 +81,23 @@ async fn deploys_in(order: Order) {
     ground.scale_up("v1", WORKERS).await;
     ground.until_ready(WORKERS).await;
 
-    let mut calls = ground.dial(CALLS).await;
+    let begun = Instant::now();
     deploy(&mut ground, "v2", order).await;
+    let without = begun.elapsed();
+    ground.until_ready(WORKERS).await;
+
+    let mut calls = ground.dial(CALLS).await;
+    let begun = Instant::now();
+    deploy(&mut ground, "v3", order).await;
+    let with = begun.elapsed();
+    println!(
+        "{order:?}: {:.2} s without calls, {:.2} s with {CALLS}",
+        without.as_secs_f64(),
+        with.as_secs_f64()
+    );
     ground.go_on(&mut calls, 50).await;
     let workers = ground.workers().await;
-    let on_the_new = |row: &&serde_json::Value| row["version"] == "v2";
+    let on_the_new = |row: &&serde_json::Value| row["version"] == "v3";
     let sessions = workers.iter().filter(on_the_new);
     let sessions: u64 = sessions.filter_map(|row| row["sessions"].as_u64()).sum();
     assert_eq!(sessions, u64::from(CALLS), "{workers:?}");
