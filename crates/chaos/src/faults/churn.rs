@@ -98,7 +98,6 @@ pub(crate) async fn run(args: &ChurnArgs) -> io::Result<Vec<Row>> {
         },
         stopped.clone(),
     ));
-    let start = Instant::now();
     let watching = tokio::spawn(watch_on(watcher.clone(), stopped));
     let blows = havoc(&mut trial, lasting).await;
     // The calls that are up may end; then all is told.
@@ -111,10 +110,10 @@ pub(crate) async fn run(args: &ChurnArgs) -> io::Result<Vec<Row>> {
     if let Some(file) = &args.csv {
         fs::write(file, csv(&samples))?;
     }
-    let outcome = trial.finish(&[]).await?;
+    let mut outcome = trial.finish(&[]).await?;
+    // Whoever called is gone by now, with an account of its own.
+    outcome.tally = ended.tally;
     let mut row = outcome.row("churn", blows);
-    row.tally = ended.tally;
-    row.tell_losses(start);
     row.expect(ended.refused.is_empty(), || {
         format!(
             "{} calls were not answered: {}",
