@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    stage::{API_KEY, AUTH_TOKEN, PUBLIC_URL, Place},
+    stage::{API_KEY, AUTH_TOKEN, Place, listener_and_model},
     support::{WorkerProcess, holdline, soon},
 };
 
@@ -169,22 +169,9 @@ async fn model() -> OpenAiSim {
 
 /// An edge for Twilio's calls; `sessions` of them.
 fn config(model: SocketAddr, clock: SocketAddr, pool: &str, sessions: u32) -> String {
+    let front = listener_and_model(model);
     format!(
-        r#"
-listeners:
-  - name: twilio
-    address: 127.0.0.1:0
-    routes:
-      - path: /twilio/media
-        profile: twilio
-        signature: {{public_url: "{PUBLIC_URL}", auth_token: {{env: TWILIO_AUTH_TOKEN}}}}
-        legs: [{{name: model, upstream: openai}}]
-        workers: default
-upstreams:
-  openai:
-    profile: openai-realtime
-    url: "ws://{model}/v1/realtime?model=gpt-realtime"
-    api_key: {{env: OPENAI_API_KEY}}
+        r#"{front}
   clock: {{profile: raw, url: "ws://{clock}/"}}
 workers:
   default: {pool}

@@ -219,8 +219,9 @@ fn hold_sound() -> Arc<[u8]> {
     frames.collect()
 }
 
-fn edge_file(model: SocketAddr, places: &[Place], hold: &str, log: &str) -> String {
-    let workers: Vec<_> = places.iter().map(|it| it.address.to_string()).collect();
+/// Where callers of Twilio come in, and the model that they talk to. What may follow at once is another
+/// upstream.
+pub(crate) fn listener_and_model(model: SocketAddr) -> String {
     format!(
         r#"
 listeners:
@@ -237,6 +238,15 @@ upstreams:
     profile: openai-realtime
     url: ws://{model}/v1/realtime?model=gpt-realtime-2.1
     api_key: {{env: OPENAI_API_KEY}}
+"#
+    )
+}
+
+fn edge_file(model: SocketAddr, places: &[Place], hold: &str, log: &str) -> String {
+    let workers: Vec<_> = places.iter().map(|it| it.address.to_string()).collect();
+    let front = listener_and_model(model);
+    format!(
+        r#"{front}
 workers:
   default: {{discovery: {{static: {{addresses: {workers:?}}}}}}}
 session: {{hold: {hold}}}

@@ -6,7 +6,7 @@ use holdline_kubesim::{Cluster, Kind, Verb, Workload};
 use holdline_testkit::{
     judge,
     openai::{Keys, OpenAiSim, SimOptions},
-    stage::{ANSWER_WITHIN, API_KEY, AUTH_TOKEN, Callers, Calling, PUBLIC_URL},
+    stage::{ANSWER_WITHIN, API_KEY, AUTH_TOKEN, Callers, Calling},
     twilio::StreamEnd,
 };
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     exchange::Edge,
-    stage::{Ending, Place, Running},
+    stage::{Ending, Place, Running, listener_and_model},
     support::soon,
 };
 
@@ -397,23 +397,9 @@ fn bridge_file(folder: &TempDir) -> PathBuf {
 }
 
 fn config(model: &OpenAiSim) -> String {
-    let model = model.local_addr();
+    let front = listener_and_model(model.local_addr());
     format!(
-        r#"
-listeners:
-  - name: twilio
-    address: 127.0.0.1:0
-    routes:
-      - path: /twilio/media
-        profile: twilio
-        signature: {{public_url: "{PUBLIC_URL}", auth_token: {{env: TWILIO_AUTH_TOKEN}}}}
-        legs: [{{name: model, upstream: openai}}]
-        workers: default
-upstreams:
-  openai:
-    profile: openai-realtime
-    url: ws://{model}/v1/realtime?model=gpt-realtime-2.1
-    api_key: {{env: OPENAI_API_KEY}}
+        r#"{front}
 workers:
   default: {{discovery: {{kubernetes: {{service: {SERVICE}, port: grpc, watch: 2s}}}}}}
 # What callers hear is the model alone; and a worker that is slow because the machine is busy is not
