@@ -138,6 +138,12 @@ impl Model {
             "media goes before control frames",
             "the log overflowed and holds media"
         );
+        // A commit that waited for a slow leg is done with the end: what overflowed is then not there
+        // any more to be counted.
+        let commits = |output: &Output| matches!(output, Output::Report(Report::Committed { .. }));
+        if out.iter().any(commits) {
+            return Ok(());
+        }
         let fault = out.iter().find_map(|output| match output {
             Output::Report(Report::Ending { fault, .. }) => Some(*fault),
             _ => None,
