@@ -12,6 +12,7 @@ use holdline_testkit::{
 use tokio::task::JoinHandle;
 
 use crate::{
+    metrics::value,
     stage::{Ending, Plan, Stage},
     support::{SETTLE, soon},
 };
@@ -70,7 +71,7 @@ async fn kill_all(stage: &mut Stage) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn held_callers_hear_the_sound_in_real_time_and_nothing_is_lost_when_workers_return() {
     let mut plan = Plan::new();
-    plan.hold = "{after: 300ms}";
+    plan.session = "{hold: {after: 300ms}}";
     plan.spares = 2;
     let mut stage = Stage::set(plan).await;
     let mut calls = join_all((1..=CALLS).map(|number| Call::begin(&stage, number))).await;
@@ -93,7 +94,9 @@ async fn held_callers_hear_the_sound_in_real_time_and_nothing_is_lost_when_worke
         call.is_silent().await;
     }
     let away = killed.elapsed();
+    let mut heard = 0;
     for call in calls {
+        let handle = call.handle.clone();
         call.handle.act(Action::HangUp { settle: SETTLE }).unwrap();
         let record = call.over().await;
         let account = judge::account(&record, &stage.model.report().connections);
@@ -112,13 +115,20 @@ async fn held_callers_hear_the_sound_in_real_time_and_nothing_is_lost_when_worke
         assert!(ahead <= Duration::from_millis(40) + SLACK, "{ahead:?}");
         let ends: Vec<_> = record.streams.iter().map(|stream| &stream.end).collect();
         assert_eq!(ends, [&StreamEnd::Ours]);
+        heard += handle.progress().traffic.received;
     }
+    // Pieces of hold sound are messages like others.
+    let written = value(
+        &stage.ask("/metrics").await,
+        r#"holdline_leg_frames_total{direction="out",leg="caller"}"#,
+    );
+    assert_eq!(written, Some(heard as f64));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_who_is_held_too_long_goes_back_to_the_carrier() {
     let mut plan = Plan::new();
-    plan.hold = "{after: 0s, give_up: 1s}";
+    plan.session = "{hold: {after: 0s, give_up: 1s}}";
     let mut stage = Stage::set(plan).await;
     let mut call = Call::begin(&stage, 1).await;
     call.is_silent().await;

@@ -1,4 +1,6 @@
-//! What a scraper gets after calls and handoffs, judged by Prometheus' own tool.
+//! What a scraper gets after calls and handoffs, judged by Prometheus' own tool; and whether it is true.
+
+mod scrapes;
 
 use std::{collections::BTreeSet, process::Stdio};
 
@@ -113,7 +115,8 @@ fn no_series_twice(text: &str) {
     assert!(seen.len() > 50, "{text}");
 }
 
-fn value(text: &str, series: &str) -> Option<f64> {
+/// A series of a scrape, by its name and labels.
+pub(crate) fn value(text: &str, series: &str) -> Option<f64> {
     let mut lines = text.lines();
     lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }

@@ -44,8 +44,8 @@ pub(crate) struct Plan {
     pub(crate) spares: usize,
     /// The bridge's file.
     pub(crate) agent: String,
-    /// The edge's `session.hold`, in YAML.
-    pub(crate) hold: &'static str,
+    /// The edge's `session`, in YAML.
+    pub(crate) session: &'static str,
     /// Of the edge.
     pub(crate) log_level: &'static str,
     /// Whether the edge may show what callers send along.
@@ -60,7 +60,7 @@ impl Plan {
             bridges: 2,
             spares: 0,
             agent: "instructions: You are a receptionist. Be brief.\ngreeting: {}\n".to_owned(),
-            hold: "{}",
+            session: "{}",
             log_level: "info",
             content: false,
         }
@@ -95,7 +95,7 @@ impl Stage {
             "{{format: json, level: {}, content: {}}}",
             plan.log_level, plan.content
         );
-        let text = edge_file(model.local_addr(), &places, plan.hold, &log);
+        let text = edge_file(model.local_addr(), &places, plan.session, &log);
         std::fs::write(&file, text).unwrap();
         let arguments = ["run", "--config", file.to_str().unwrap()];
         let secrets = [
@@ -242,14 +242,14 @@ upstreams:
     )
 }
 
-fn edge_file(model: SocketAddr, places: &[Place], hold: &str, log: &str) -> String {
+fn edge_file(model: SocketAddr, places: &[Place], session: &str, log: &str) -> String {
     let workers: Vec<_> = places.iter().map(|it| it.address.to_string()).collect();
     let front = listener_and_model(model);
     format!(
         r#"{front}
 workers:
   default: {{discovery: {{static: {{addresses: {workers:?}}}}}}}
-session: {{hold: {hold}}}
+session: {session}
 drain: {{lame_duck: 0s, deadline: 60s, notice: 1s}}
 admin: {{address: "127.0.0.1:0"}}
 log: {log}

@@ -55,7 +55,7 @@ impl Dialer {
     /// and for `openai-realtime` `model` and `request_id` where there are such.
     ///
     /// Of `attributes` the profile `openai-realtime` takes `model`, in place of the one in the URL;
-    /// nothing else is looked at.
+    /// nothing else is looked at. What the socket does is counted as that of a leg of this `kind`.
     ///
     /// Cancel safe: dropping the future drops the connection.
     ///
@@ -66,6 +66,7 @@ impl Dialer {
     pub fn dial(
         &self,
         upstream: &str,
+        kind: LegKind,
         attributes: &Attributes,
     ) -> impl Future<Output = Result<(LegSocket, Attributes), Close>> + Send + use<> {
         let target = self.targets.get(upstream).cloned();
@@ -75,7 +76,7 @@ impl Dialer {
         async move {
             let started = Instant::now();
             let dialled = match target {
-                Some(target) => open(&target, &name, model.as_deref(), &metrics).await,
+                Some(target) => open(&target, &name, kind, model.as_deref(), &metrics).await,
                 None => Err(DialError::Unknown),
             };
             match dialled {
@@ -104,6 +105,7 @@ impl Dialer {
 async fn open(
     target: &Target,
     name: &str,
+    kind: LegKind,
     model: Option<&str>,
     metrics: &Arc<LegMetrics>,
 ) -> Result<(LegSocket, Attributes), DialError> {
@@ -129,7 +131,7 @@ async fn open(
             UpstreamProfile::OpenaiRealtime => Profile::OpenaiRealtime,
             UpstreamProfile::Raw => Profile::Raw,
         },
-        kind: LegKind::Model,
+        kind,
         max_frame: target.settings.max_frame.as_usize(),
         idle_timeout: target.settings.idle_timeout,
         ping_interval: target.settings.ping_interval,

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use holdline_session::{Attributes, Close, Fault, Frame, Payload};
-use holdline_telemetry::{LegKind, LegMetrics};
+use holdline_telemetry::{Direction, LegKind, LegMetrics};
 use holdline_tls::Stream;
 use tokio::{io::AsyncWrite as _, time::Instant};
 use tokio_tungstenite::{
@@ -240,6 +240,7 @@ impl LegSocket {
         match self.out.poll_written(&mut self.web_socket, cx) {
             Poll::Ready(Ok((frames, bytes))) => {
                 self.read_first = true;
+                self.count(Direction::Out, frames, bytes);
                 Step::Event(LegEvent::Written { frames, bytes })
             }
             Poll::Ready(Err(OutError::Socket(error))) => {
@@ -287,6 +288,9 @@ impl LegSocket {
             return Step::Idle;
         };
         self.silence.heard(Instant::now());
+        if let Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) = &next {
+            self.count(Direction::In, 1, message.len() as u64);
+        }
         match next {
             Some(Ok(Message::Text(_) | Message::Binary(_))) if throw_away => Step::Again,
             Some(Ok(Message::Text(text))) => self.take(Payload::Text(own(text.into())), read),
@@ -296,6 +300,13 @@ impl LegSocket {
             Some(Err(error)) => self.hear_error(&error, cx),
             None => self.finish(cx),
         }
+    }
+
+    /// Counts messages where they pass, whatever becomes of them: those that nobody else sees (the
+    /// first of a caller, malformed ones, hold sound, what comes after our close) are messages, too.
+    fn count(&self, direction: Direction, frames: u64, bytes: u64) {
+        self.metrics.frames(self.kind, direction).inc_by(frames);
+        self.metrics.bytes(self.kind, direction).inc_by(bytes);
     }
 
     fn take(&mut self, payload: Payload, read: bool) -> Step {

@@ -105,6 +105,10 @@ chose, so nobody outside can add a series.
 A counter with labels begins with its first count, where its values are not known to come; `increase()`
 does not see that first one. The alerts of the chart show how to ask all the same.
 
+What they tell is held against others' counts: a test scrapes an edge while all of its workers are
+replaced under talking calls, and each scrape lies between what the simulated callers and the simulated
+model had counted before it and after it; when the calls are over, all are equal (`metrics::scrapes`).
+
 What a deploy looks like is on the Grafana dashboard in the chart (`metrics.grafanaDashboard`), and
 what to do about each alert in [runbooks](runbooks/README.md).
 

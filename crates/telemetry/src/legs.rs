@@ -40,7 +40,7 @@ impl LegMetrics {
         register.about("Legs");
         let frames = register.counters(
             "holdline_leg_frames_total",
-            "WebSocket messages read from (in) and written to (out) legs.",
+            "WebSocket messages read from (in) and written to (out) legs, hold sound among them; pings and closes are none.",
             &[LEG, DIRECTION],
         );
         let bytes = register.counters(

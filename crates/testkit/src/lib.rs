@@ -27,5 +27,6 @@ pub mod process;
 pub mod speech;
 pub mod stage;
 pub mod tls;
+pub mod traffic;
 pub mod twilio;
 pub mod wav;

@@ -18,6 +18,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use crate::traffic::Traffic;
+
 /// The transport of a socket.
 #[derive(Debug)]
 pub(crate) enum Io {
@@ -93,6 +95,7 @@ pub(crate) struct Socket {
     out_limit: usize,
     unflushed: bool,
     reading: bool,
+    traffic: Traffic,
 }
 
 /// The send queue is over its limit; the message was not taken.
@@ -109,6 +112,7 @@ impl Socket {
             out_limit,
             unflushed: false,
             reading: true,
+            traffic: Traffic::default(),
         }
     }
 
@@ -118,6 +122,9 @@ impl Socket {
         let len = message.len();
         if !self.out.is_empty() && self.out_bytes + len > self.out_limit {
             return Err(QueueFull);
+        }
+        if is_data(&message) {
+            self.traffic.sends(len);
         }
         self.out_bytes += len;
         self.out.push_back(message);
@@ -132,6 +139,11 @@ impl Socket {
         let result = self.queue(message);
         self.out_limit = limit;
         result
+    }
+
+    /// Messages so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Stops reading for good; the peer's bytes stay where they are.
@@ -168,7 +180,13 @@ impl Socket {
         if !self.reading {
             return Poll::Pending;
         }
-        Pin::new(&mut self.ws).poll_next(cx)
+        let next = ready!(Pin::new(&mut self.ws).poll_next(cx));
+        if let Some(Ok(message)) = &next
+            && is_data(message)
+        {
+            self.traffic.receives(message.len());
+        }
+        Poll::Ready(next)
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WsError>> {
@@ -186,4 +204,8 @@ impl Socket {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn is_data(message: &Message) -> bool {
+    matches!(message, Message::Text(_) | Message::Binary(_))
 }

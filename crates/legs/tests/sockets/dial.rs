@@ -6,7 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use holdline_config::{ByteSize, Secret, SecretSource, Upstream, UpstreamProfile};
 use holdline_legs::{Dialer, LegSocket, SetupError};
 use holdline_session::{Attributes, Close, Fault};
-use holdline_telemetry::Metrics;
+use holdline_telemetry::{LegKind, Metrics};
 use rustls::{
     ServerConfig, crypto::ring, pki_types::PrivateKeyDer, pki_types::pem::PemObject as _,
 };
@@ -55,7 +55,8 @@ fn dialer(upstream: Upstream) -> Result<Dialer, SetupError> {
 async fn dial(upstream: Upstream, model: Option<&str>) -> Result<(LegSocket, Attributes), Close> {
     let attributes = model.map(|model| ("model".to_owned(), model.to_owned()));
     let dialer = dialer(upstream).unwrap();
-    patiently(dialer.dial("openai", &attributes.into_iter().collect())).await
+    let attributes = attributes.into_iter().collect();
+    patiently(dialer.dial("openai", LegKind::Model, &attributes)).await
 }
 
 async fn failure(upstream: Upstream) -> Close {
@@ -327,7 +328,10 @@ async fn what_a_worker_asks_for_cannot_change_the_url() {
         dialer.upstreams().into_iter().collect::<Vec<_>>(),
         ["openai"]
     );
-    let unknown = dialer.dial("other", &Attributes::new()).await.unwrap_err();
+    let unknown = dialer
+        .dial("other", LegKind::Other, &Attributes::new())
+        .await
+        .unwrap_err();
     assert_eq!((unknown.dial_failed, unknown.fault), (true, Fault::Worker));
 }
 

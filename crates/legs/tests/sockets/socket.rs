@@ -7,6 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use holdline_config::{ByteSize, Route};
 use holdline_legs::{LegEvent, LegSocket};
 use holdline_session::{Fault, Payload};
+use holdline_telemetry::{Direction, LegKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::{
     Message, Utf8Bytes,
@@ -97,6 +98,10 @@ async fn written_counts_what_the_socket_took() {
         }
     }
     assert_eq!((frames, bytes), (1_001, 503_000));
+    let metrics = &edge.metrics.legs;
+    let out = (LegKind::Caller, Direction::Out);
+    assert_eq!(metrics.frames(out.0, out.1).get(), 1_001);
+    assert_eq!(metrics.bytes(out.0, out.1).get(), 503_000);
     reader.await.unwrap();
 }
 

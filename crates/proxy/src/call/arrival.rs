@@ -219,9 +219,7 @@ impl Call {
     pub(super) fn hear(&mut self, leg: &LegRef, frames: Vec<Frame>) {
         for frame in frames {
             let leg = leg.clone();
-            let event = Event::Frame { leg, frame };
-            self.legs.note(&event);
-            self.take(event);
+            self.take(Event::Frame { leg, frame });
         }
     }
 

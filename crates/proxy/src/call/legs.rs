@@ -15,7 +15,7 @@ use std::{
 use futures_util::future::MaybeDone;
 use holdline_legs::{Dialer, LegEvent, LegSocket};
 use holdline_session::{Attributes, Close, Event, Fault, LegName, LegRef, Payload};
-use holdline_telemetry::{Direction, LegKind, LegMetrics, Opening};
+use holdline_telemetry::{LegKind, LegMetrics, Opening};
 use tokio::time::Instant;
 
 use super::turn::{Bell, Turn};
@@ -101,20 +101,11 @@ impl Legs {
         self.opened(0);
     }
 
-    /// Counts a frame that came by another way than [`Legs::poll`].
-    pub(super) fn note(&mut self, event: &Event) {
-        let Event::Frame { leg, .. } = event else {
-            return;
-        };
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.leg == *leg) {
-            slot.note(&self.metrics, event);
-        }
-    }
-
     /// Starts to dial; the answer comes from [`Legs::poll`].
     pub(super) fn dial(&mut self, leg: LegRef, upstream: &str, attributes: &Attributes) {
+        let kind = LegKind::of(leg.name.as_str());
         let dial: Pin<Box<dyn Future<Output = Dialled> + Send>> =
-            Box::pin(self.dialer.dial(upstream, attributes));
+            Box::pin(self.dialer.dial(upstream, kind, attributes));
         let connecting = Connecting {
             dial: MaybeDone::Future(dial),
             queued: Vec::new(),
@@ -302,18 +293,11 @@ impl Sound {
 }
 
 impl Slot {
-    /// Counts what happened, and remembers where the leg is gone.
+    /// Counts a close, and remembers where the leg is gone. Messages are counted by their socket.
     fn note(&mut self, metrics: &LegMetrics, event: &Event) {
         match event {
-            Event::Frame { frame, .. } => {
-                metrics.frames(self.kind, Direction::In).inc();
-                let bytes = frame.payload.len() as u64;
-                metrics.bytes(self.kind, Direction::In).inc_by(bytes);
-            }
-            Event::LegWritten { frames, bytes, .. } => {
+            Event::LegWritten { frames, .. } => {
                 self.unwritten = self.unwritten.saturating_sub(*frames);
-                metrics.frames(self.kind, Direction::Out).inc_by(*frames);
-                metrics.bytes(self.kind, Direction::Out).inc_by(*bytes);
             }
             Event::LegClosed { close, .. } => {
                 self.state = State::Gone;

@@ -16,6 +16,7 @@ use super::options::SimOptions;
 use super::record::{ConnectionRecord, SimReport};
 use super::session::{Counts, Out, Session};
 use crate::net::Socket;
+use crate::traffic::Traffic;
 
 mod upgrade;
 
@@ -60,6 +61,8 @@ pub struct SimProgress {
     pub items_seeded: u64,
     /// Sessions updated.
     pub updates: u64,
+    /// Messages of all kinds.
+    pub traffic: Traffic,
 }
 
 /// A running server. Dropping it ends all its connections.
@@ -159,10 +162,16 @@ impl OpenAiSim {
         *self.shared.progress.borrow()
     }
 
+    /// The same for whoever watches from another task.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<SimProgress> {
+        self.shared.progress.subscribe()
+    }
+
     /// Waits until so much has happened. Cancel safe. Never returns if it never happens: put
     /// a time limit around it.
     pub async fn wait_for(&self, wanted: impl Fn(&SimProgress) -> bool) -> SimProgress {
-        let mut watcher = self.shared.progress.subscribe();
+        let mut watcher = self.watch();
         // The sender lives in `shared`, so the channel cannot be closed.
         watcher
             .wait_for(|progress| wanted(progress))
@@ -246,8 +255,9 @@ async fn serve(tcp: TcpStream, shared: Arc<Shared>, stopped: watch::Receiver<boo
         .progress
         .send_modify(|progress| progress.connections += 1);
     let mut socket = Socket::new(ws, OUT_LIMIT);
+    let mut account = Account::new(&shared.progress);
     let how = tokio::select! {
-        how = converse(&mut socket, &connection, &shared.progress) => how,
+        how = converse(&mut socket, &connection, &mut account) => how,
         () = stop_wanted(&stopped) => End::Said("the simulator was shut down".to_owned()),
     };
     let how = match how {
@@ -266,6 +276,7 @@ async fn serve(tcp: TcpStream, shared: Arc<Shared>, stopped: watch::Receiver<boo
             };
             let _ = socket.queue_control(Message::Close(Some(frame)));
             let _ = tokio::time::timeout(LINGER, drain(&mut socket)).await;
+            account.tell(account.counts, socket.traffic());
             format!("closed by the simulator: {code} {reason}")
         }
         End::Silence => {
@@ -295,32 +306,18 @@ enum End {
 }
 
 /// Runs the session until its end.
-async fn converse(
-    socket: &mut Socket,
-    connection: &Connection,
-    progress: &watch::Sender<SimProgress>,
-) -> End {
-    let mut told = Counts::default();
+async fn converse(socket: &mut Socket, connection: &Connection, account: &mut Account<'_>) -> End {
     loop {
         let (messages, due, counts) = turn(connection);
-        for message in messages {
-            match message {
-                Out::Text(text) => {
-                    if socket.queue(Message::text(text)).is_err() {
-                        return End::Drop;
-                    }
-                }
-                Out::StopReading => socket.stop_reading(),
-                Out::Drop => return End::Drop,
-                Out::Silence => {
-                    let _ = tokio::time::timeout(LINGER, socket.flush()).await;
-                    return End::Silence;
-                }
-                Out::Reset => return End::Reset,
-                Out::Close { code, reason } => return End::Close { code, reason },
+        let end = messages.into_iter().find_map(|it| hand_over(socket, it));
+        // Before anything of it is written.
+        account.tell(counts, socket.traffic());
+        if let Some(end) = end {
+            if matches!(end, End::Silence) {
+                let _ = tokio::time::timeout(LINGER, socket.flush()).await;
             }
+            return end;
         }
-        tell(progress, &mut told, counts);
         let due = due.map_or_else(
             || tokio::time::Instant::now() + Duration::from_secs(3_600),
             Into::into,
@@ -331,6 +328,7 @@ async fn converse(
                 Some(Ok(Message::Binary(_))) => lock(&connection.session).on_binary(now()),
                 Some(Ok(Message::Close(frame))) => {
                     let _ = tokio::time::timeout(LINGER, drain(socket)).await;
+                    account.tell(account.counts, socket.traffic());
                     return End::Said(frame.map_or_else(
                         || "closed by the client without a code".to_owned(),
                         |frame| format!("closed by the client: {} {}", u16::from(frame.code), frame.reason),
@@ -355,22 +353,58 @@ fn turn(connection: &Connection) -> (Vec<Out>, Option<Instant>, Counts) {
     (messages, session.next_due(), session.counts())
 }
 
-fn tell(progress: &watch::Sender<SimProgress>, told: &mut Counts, counts: Counts) {
-    if *told == counts {
-        return;
+/// Queues a message, or says how the connection is to end.
+fn hand_over(socket: &mut Socket, message: Out) -> Option<End> {
+    match message {
+        Out::Text(text) => {
+            let queued = socket.queue(Message::text(text));
+            return queued.is_err().then_some(End::Drop);
+        }
+        Out::StopReading => socket.stop_reading(),
+        Out::Drop => return Some(End::Drop),
+        Out::Silence => return Some(End::Silence),
+        Out::Reset => return Some(End::Reset),
+        Out::Close { code, reason } => return Some(End::Close { code, reason }),
     }
-    progress.send_modify(|progress| {
-        progress.frames_appended += counts.appended - told.appended;
-        progress.turns_started += counts.turns_started - told.turns_started;
-        progress.turns_ended += counts.turns_ended - told.turns_ended;
-        progress.responses_started += counts.responses_started - told.responses_started;
-        progress.responses_done += counts.responses_done - told.responses_done;
-        progress.frames_sent += counts.frames_sent - told.frames_sent;
-        progress.truncates += counts.truncates - told.truncates;
-        progress.items_seeded += counts.seeded - told.seeded;
-        progress.updates += counts.updates - told.updates;
-    });
-    *told = counts;
+    None
+}
+
+/// What a connection has told of itself.
+struct Account<'a> {
+    progress: &'a watch::Sender<SimProgress>,
+    counts: Counts,
+    traffic: Traffic,
+}
+
+impl<'a> Account<'a> {
+    fn new(progress: &'a watch::Sender<SimProgress>) -> Self {
+        Self {
+            progress,
+            counts: Counts::default(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// Adds what is new to what happened on all connections.
+    fn tell(&mut self, counts: Counts, traffic: Traffic) {
+        let told = self.counts;
+        if (told, self.traffic) == (counts, traffic) {
+            return;
+        }
+        self.progress.send_modify(|progress| {
+            progress.frames_appended += counts.appended - told.appended;
+            progress.turns_started += counts.turns_started - told.turns_started;
+            progress.turns_ended += counts.turns_ended - told.turns_ended;
+            progress.responses_started += counts.responses_started - told.responses_started;
+            progress.responses_done += counts.responses_done - told.responses_done;
+            progress.frames_sent += counts.frames_sent - told.frames_sent;
+            progress.truncates += counts.truncates - told.truncates;
+            progress.items_seeded += counts.seeded - told.seeded;
+            progress.updates += counts.updates - told.updates;
+            progress.traffic += traffic - self.traffic;
+        });
+        (self.counts, self.traffic) = (counts, traffic);
+    }
 }
 
 /// Writes what is left and reads until the client has gone.

@@ -8,6 +8,7 @@ use super::options::CallerOptions;
 use super::record::CallRecord;
 use super::script::{Action, Script};
 use crate::net::Socket;
+use crate::traffic::Traffic;
 
 mod call;
 mod dial;
@@ -57,6 +58,8 @@ pub struct Progress {
     pub clears: u64,
     /// Messages that Twilio would warn of.
     pub violations: u64,
+    /// Messages of all kinds.
+    pub traffic: Traffic,
     /// The caller is saying something.
     pub speaking: bool,
     /// The caller is hearing something.

@@ -21,6 +21,7 @@ use crate::identity::{FRAME_BYTES, FRAME_TIME, Scanner};
 use crate::mulaw;
 use crate::net::Socket;
 use crate::prng::Prng;
+use crate::traffic::Traffic;
 
 /// How long the peer may take to answer a close.
 const LINGER: Duration = Duration::from_secs(2);
@@ -93,6 +94,10 @@ impl Line {
 
     pub(crate) fn marks_echoed(&self) -> u64 {
         self.echoed
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.socket.traffic()
     }
 
     pub(crate) fn is_speaking(&self) -> bool {

@@ -18,6 +18,7 @@ use super::Progress;
 use super::dial::{CallerError, dial};
 use crate::identity::{StreamId, Voice};
 use crate::net::Socket;
+use crate::traffic::Traffic;
 use crate::twilio::line::Line;
 use crate::twilio::mouth::Mouth;
 use crate::twilio::options::CallerOptions;
@@ -59,6 +60,7 @@ pub(super) struct Call {
     next_part: u32,
     done: Vec<StreamRecord>,
     done_marks: u64,
+    done_traffic: Traffic,
     failed_connects: Vec<String>,
 }
 
@@ -103,6 +105,7 @@ impl Call {
             next_part: 1,
             done: Vec::new(),
             done_marks: 0,
+            done_traffic: Traffic::default(),
             failed_connects: Vec::new(),
         }
     }
@@ -245,7 +248,7 @@ impl Call {
             (Action::Reset, line) => {
                 if let Some(mut line) = line.take() {
                     let mouth = line.take_mouth();
-                    self.done_marks += line.marks_echoed();
+                    self.settle(&line);
                     self.done.push(line.reset(at));
                     self.redirect(mouth);
                 }
@@ -376,13 +379,21 @@ impl Call {
     }
 
     fn keep(&mut self, line: Line, at: Instant) {
-        self.done_marks += line.marks_echoed();
+        self.settle(&line);
         self.done.push(line.finish(at));
+    }
+
+    /// Keeps the counts of a line that is not the call's any more.
+    fn settle(&mut self, line: &Line) {
+        self.done_marks += line.marks_echoed();
+        self.done_traffic += line.traffic();
     }
 
     fn tell(&self, at: Instant) {
         let lines = || self.main.iter().chain(&self.old);
         let records = || lines().map(Line::record).chain(&self.done);
+        let mut traffic = self.done_traffic;
+        lines().for_each(|line| traffic += line.traffic());
         let progress = Progress {
             streams: u64::from(self.next_part),
             frames_sent: records().map(|record| record.sent.len() as u64).sum(),
@@ -391,6 +402,7 @@ impl Call {
             marks_echoed: self.done_marks + lines().map(Line::marks_echoed).sum::<u64>(),
             clears: records().map(|record| record.clears.len() as u64).sum(),
             violations: records().map(|record| record.violation_count).sum(),
+            traffic,
             speaking: self.main.as_ref().is_some_and(Line::is_speaking),
             playing: self.main.as_ref().is_some_and(|line| line.is_playing(at)),
             over: false,
