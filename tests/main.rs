@@ -31,6 +31,7 @@ mod stage;
 mod streamdouble;
 mod support;
 mod tls;
+mod tracing;
 mod versions;
 mod voice_call;
 mod worker_loss;

@@ -23,6 +23,7 @@ CHANGES = {
     "log-level": {"edge.config": {"log": {"level": "debug"}}},
     "log-format": {"edge.config": {"log": {"level": "debug", "format": "text"}}},
     "limits": {"edge.config": {"limits": {"handshakes": 99}}},
+    "tracing": {"edge.config": {"tracing": {"endpoint": "http://collector:4317"}}},
     "session": {"edge.config": {"session": {"poison_limit": 4}}},
     "connections": {"pool": {"connect_timeout": "9s", "existing": "eager"}},
     "discovery": {"discovery.kind": "dns"},

@@ -21,7 +21,7 @@ NOT_ON_THE_DASHBOARD = {
     "holdline_attachments_total", "holdline_build_info", "holdline_config_info",
     "holdline_discovery_failures_total", "holdline_listener_handshakes",
     "holdline_pod_deletion_cost_writes_total", "holdline_sessions_active",
-    "holdline_upgrades_accepted_total", "holdline_worker_connections_total",
+    "holdline_spans_total", "holdline_upgrades_accepted_total", "holdline_worker_connections_total",
 }
 
 

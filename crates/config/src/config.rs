@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Admin, ByteSize, ConfigError, ConfigErrors, Drain, Kubernetes, Limits, Listener, Log,
-    SessionSettings, Upstream, WorkerPool, defaults,
+    SessionSettings, Tracing, Upstream, WorkerPool, defaults,
     reader::{At, Reader},
     section::section,
     shape::Shape,
@@ -35,6 +35,8 @@ section! {
         pub kubernetes: Kubernetes = Kubernetes::default(),
         /// What is logged, and how.
         pub log: Log = Log::default(),
+        /// Spans of calls, and where they are sent.
+        pub tracing: Tracing = Tracing::default(),
     }
     checked by check_config
 }

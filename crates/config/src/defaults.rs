@@ -120,3 +120,9 @@ pub(crate) const DELETION_COST_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Json;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_CONTENT: bool = false;
+
+// tracing
+
+pub(crate) fn tracing_service() -> String {
+    "holdline".to_owned()
+}

@@ -1,12 +1,13 @@
-//! `drain`, `limits`, `admin`, `log`: the edge as a whole.
+//! `drain`, `limits`, `admin`, `log`, `tracing`: the edge as a whole.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
     Secret, Threads, defaults,
     reader::At,
     section::section,
     shape::{Purpose, words},
+    text,
     units::ANY_TIME,
 };
 
@@ -81,6 +82,20 @@ section! {
         pub level: LogLevel = defaults::LOG_LEVEL,
         /// Whether what callers say and send (transcripts, digits, parameters) may be logged.
         pub content: bool = defaults::LOG_CONTENT,
+    }
+}
+
+section! {
+    /// Spans of calls, sent to a collector of OpenTelemetry by OTLP over gRPC.
+    pub struct Tracing: Default {
+        /// Where the collector listens, `http://` or `https://`; `off`: no spans are made.
+        pub endpoint: Option<String> [&text::COLLECTOR_URL] = None,
+        /// PEM file with certificates to trust besides the system's.
+        pub ca: Option<PathBuf> = None,
+        /// Headers of each request, such as `authorization`.
+        pub headers: BTreeMap<String, Secret> [(&text::METADATA, 0)] = BTreeMap::new(),
+        /// The spans' `service.name`.
+        pub service: String [&text::LINE] = defaults::tracing_service(),
     }
 }
 

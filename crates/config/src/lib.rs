@@ -34,7 +34,7 @@ mod webhook;
 mod workers;
 
 pub use config::Config;
-pub use edge::{Admin, Drain, Limits, Log, LogFormat, LogLevel};
+pub use edge::{Admin, Drain, Limits, Log, LogFormat, LogLevel, Tracing};
 pub use errors::{ConfigError, ConfigErrors};
 pub use hold::{Audio, Hold, HoldSound};
 pub use kubernetes::{Kubernetes, PodDeletionCost};

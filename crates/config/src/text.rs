@@ -65,6 +65,12 @@ pub(crate) static HTTPS_URL: Text = Text {
     pattern: r"^https://[^/?#\s]+/[^#\s]*$",
 };
 
+/// The URL of a collector of spans.
+pub(crate) static COLLECTOR_URL: Text = Text {
+    check: |_, text| check_collector_url(text),
+    pattern: r"^https?://[^/?#\s]+/?$",
+};
+
 /// The URL that a carrier signs.
 pub(crate) static PUBLIC_URL: Text = Text {
     check: |_, text| check_public_url(text),
@@ -93,6 +99,12 @@ pub(crate) static LABEL: Text = Text {
 pub(crate) static HEADER: Text = Text {
     check: |_, text| check_header_name(text),
     pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+};
+
+/// Name of a header that a collector may be sent: metadata, as gRPC calls it.
+pub(crate) static METADATA: Text = Text {
+    check: |_, text| check_metadata_name(text),
+    pattern: "^[a-z0-9_.-]+$",
 };
 
 /// Name of a pool, in `workers`.
@@ -230,6 +242,19 @@ fn check_public_url(text: &str) -> Result<(), String> {
     check_route(&format!("/{path}"))
 }
 
+fn check_collector_url(text: &str) -> Result<(), String> {
+    check_url(text, &["http", "https"])?;
+    let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
+    let place = after_scheme.strip_suffix('/').unwrap_or(after_scheme);
+    if place.contains(['/', '?']) {
+        return Err(
+            "has a path, which OTLP over gRPC has not: write it such as http://collector:4317"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
     let right = format!("{}://HOST/PATH", schemes[0]);
     let uri: Uri = text
@@ -317,6 +342,33 @@ fn check_header_name(text: &str) -> Result<(), String> {
         Some((_, why)) => Err(format!("cannot be set here: {why}")),
         None => Ok(()),
     }
+}
+
+/// Headers of a request that gRPC or HTTP/2 decides.
+const METADATA_TAKEN: &[&str] = &[
+    "connection",
+    "content-type",
+    "host",
+    "te",
+    "transfer-encoding",
+    "user-agent",
+];
+
+fn check_metadata_name(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err(format!(
+            "`{}` is no name of a gRPC header: use small letters, digits, `_`, `.` or `-`",
+            shorten(text)
+        ));
+    }
+    if text.ends_with("-bin") {
+        return Err("cannot be set here: `-bin` is for binary values".to_owned());
+    }
+    if METADATA_TAKEN.contains(&text) || text.starts_with("grpc-") {
+        return Err("cannot be set here: gRPC decides it".to_owned());
+    }
+    Ok(())
 }
 
 /// Whether this text may be a header's value.

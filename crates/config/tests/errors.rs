@@ -58,6 +58,29 @@ fn the_least_is_valid() {
 }
 
 #[test]
+fn a_collector_of_spans() {
+    read(&with(
+        "tracing: {endpoint: \"https://c:4317/\", headers: {x-tenant_1: {env: TOKEN}}}\n",
+    ))
+    .unwrap();
+    refuses(
+        &with(
+            "tracing: {endpoint: \"http://c:4318/v1/traces\", headers: {X-Tenant: {env: TOKEN}, te: {env: TOKEN}, a-bin: {env: TOKEN}}}\n",
+        ),
+        &[
+            "11:21: tracing.endpoint: has a path, which OTLP over gRPC has not: write it such as http://collector:4317",
+            "11:58: tracing.headers.X-Tenant: `X-Tenant` is no name of a gRPC header: use small letters, digits, `_`, `.` or `-`",
+            "11:82: tracing.headers.te: cannot be set here: gRPC decides it",
+            "11:100: tracing.headers.a-bin: cannot be set here: `-bin` is for binary values",
+        ],
+    );
+    refuses(
+        &with("tracing: {endpoint: \"collector:4317\"}\n"),
+        &["11:21: tracing.endpoint: `collector:4317` must begin with http:// or https://"],
+    );
+}
+
+#[test]
 fn nothing_at_all() {
     let missing = [
         "1:1: lacks `listeners`: where callers' WebSockets arrive",
@@ -72,7 +95,7 @@ fn nothing_at_all() {
 
 #[test]
 fn not_a_map() {
-    let right = "`listeners`, `upstreams`, `workers`, `session`, `drain`, `limits`, `admin`, `kubernetes`, `log`";
+    let right = "`listeners`, `upstreams`, `workers`, `session`, `drain`, `limits`, `admin`, `kubernetes`, `log`, `tracing`";
     refuses(
         "hello",
         &[&format!("1:1: must be a map of {right}, not text")],

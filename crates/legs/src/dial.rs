@@ -13,18 +13,22 @@ use std::{
 
 use holdline_config::{Upstream, UpstreamProfile};
 use holdline_session::{Attributes, Close};
-use holdline_telemetry::{LegKind, LegMetrics, Metrics};
+use holdline_telemetry::{LegKind, LegMetrics, Metrics, logging::Pace};
 use tokio::time::Instant;
 
 pub use self::trial::Trial;
 use self::{connect::connect, target::Target, trust::Trust};
 use crate::{LegSocket, SetupError, errors::DialError, profile::Profile, socket::LegSettings};
 
+/// Lines a second about dials that fail; all are counted.
+const TOLD: u32 = 20;
+
 /// Dials upstreams by name. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     targets: Arc<BTreeMap<String, Arc<Target>>>,
     metrics: Arc<LegMetrics>,
+    told: Arc<Pace>,
 }
 
 impl Dialer {
@@ -47,6 +51,7 @@ impl Dialer {
         Ok(Self {
             targets: Arc::new(targets),
             metrics: Arc::new(metrics.legs.clone()),
+            told: Arc::new(Pace::new(TOLD)),
         })
     }
 
@@ -71,6 +76,7 @@ impl Dialer {
     ) -> impl Future<Output = Result<(LegSocket, Attributes), Close>> + Send + use<> {
         let target = self.targets.get(upstream).cloned();
         let metrics = Arc::clone(&self.metrics);
+        let told = Arc::clone(&self.told);
         let name = upstream.to_owned();
         let model = attributes.get("model").cloned();
         async move {
@@ -87,7 +93,11 @@ impl Dialer {
                     Ok(open)
                 }
                 Err(error) => {
-                    tracing::warn!(upstream = name, why = error.as_str(), %error, "dial failed");
+                    // A vendor who is away fails every call, each of them several times.
+                    if let Some(untold) = told.admit(Instant::now().into_std()) {
+                        let why = error.as_str();
+                        tracing::warn!(upstream = name, why, %error, untold, "dial failed");
+                    }
                     metrics.dial_failed(error.as_str());
                     Err(error.into_close())
                 }

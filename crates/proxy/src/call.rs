@@ -246,6 +246,7 @@ impl Call {
                 } => self.legs.close(&leg, code, &reason, within),
                 Output::Seek(seek) => self.streams.seek(SeekRequest {
                     session: self.story.id(),
+                    traceparent: self.story.record().traceparent(seek.epoch),
                     seek,
                     attributes: self.attributes.clone(),
                     limits: self.edge.limits.clone(),

@@ -15,7 +15,10 @@ use holdline_session::SessionId;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
-use crate::record::{Brief, Moment, Record, What};
+use crate::{
+    record::{Brief, Moment, Record, What},
+    spans::Spans,
+};
 
 /// Calls that ended and are remembered; the longest ended give way.
 const ENDED: usize = 1_000;
@@ -37,6 +40,7 @@ struct Shared {
     listeners: Arc<Semaphore>,
     ended: Mutex<VecDeque<Arc<Record>>>,
     totals: Totals,
+    spans: Spans,
 }
 
 /// Sums over all calls since the edge began.
@@ -70,20 +74,25 @@ struct News<'a> {
     moment: &'a Moment,
 }
 
-impl Default for Chronicle {
-    fn default() -> Self {
+impl Chronicle {
+    /// An empty one. `spans`: where traces of calls are put.
+    pub(crate) fn new(spans: Spans) -> Self {
         Self {
             shared: Arc::new(Shared {
                 news: broadcast::Sender::new(UNREAD),
                 listeners: Arc::new(Semaphore::new(LISTENERS)),
                 ended: Mutex::default(),
                 totals: Totals::default(),
+                spans,
             }),
         }
     }
-}
 
-impl Chronicle {
+    /// Where traces of calls are put.
+    pub(crate) fn spans(&self) -> &Spans {
+        &self.shared.spans
+    }
+
     /// Tells those who listen what happened to a call.
     pub(crate) fn tell(&self, brief: &Brief, moment: &Moment) {
         self.shared.totals.count(moment);
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_last_calls_are_remembered_and_found() {
-        let chronicle = Chronicle::default();
+        let chronicle = Chronicle::new(Spans::default());
         for id in 0..1_500 {
             call(&chronicle, id).ended(Time(6));
         }
@@ -192,7 +201,7 @@ mod tests {
 
     #[test]
     fn who_listens_hears_what_comes_and_who_is_slow_is_told() {
-        let chronicle = Chronicle::default();
+        let chronicle = Chronicle::new(Spans::default());
         let _before = call(&chronicle, 1);
         let mut listener = chronicle.listen().unwrap();
         let record = call(&chronicle, 2);
@@ -212,7 +221,7 @@ mod tests {
 
     #[test]
     fn only_so_many_listen() {
-        let chronicle = Chronicle::default();
+        let chronicle = Chronicle::new(Spans::default());
         let mut all: Vec<_> = (0..LISTENERS)
             .map(|_| chronicle.listen().unwrap())
             .collect();

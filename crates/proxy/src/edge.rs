@@ -1,12 +1,12 @@
 //! What all calls of an edge share. A value, not a global: two edges in one process are two values,
 //! as would be one edge for each core.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use holdline_config::{Audio, Drain};
 use holdline_legs::Dialer;
 use holdline_session::Limits;
-use holdline_telemetry::Metrics;
+use holdline_telemetry::{Metrics, logging::Pace};
 use holdline_workers::Pool;
 use tokio::sync::watch;
 
@@ -26,6 +26,11 @@ pub(crate) struct Edge {
     pub(crate) hold_sound: Option<Audio>,
     /// Where everything is counted.
     pub(crate) metrics: Metrics,
+    /// Lines that whoever reaches a listener can provoke.
+    pub(crate) strangers_told: Pace,
+    /// Lines about media that no worker heard: an edge that is short of processor time could write
+    /// one for each commit of each call.
+    pub(crate) losses_told: Arc<Pace>,
     /// Opens outbound legs.
     pub(crate) dialer: Dialer,
     /// Workers, by pool name.

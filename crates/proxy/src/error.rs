@@ -5,6 +5,8 @@ use std::{io, net::SocketAddr};
 use holdline_legs::SetupError;
 use holdline_workers::{NotBuiltIn, TlsError};
 
+use crate::CollectorError;
+
 /// An edge could not start. No call was taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,6 +48,9 @@ pub enum RunError {
          `valueFrom: {{fieldRef: {{fieldPath: metadata.name}}}}` or `metadata.namespace`"
     )]
     NoPod(&'static str),
+    /// Spans cannot be sent as configured. A retry does not help.
+    #[error("tracing: {0}")]
+    Tracing(#[from] CollectorError),
     /// The certificates of a pool's `tls` cannot be used. A retry does not help.
     #[error("workers of pool `{pool}`: {source}")]
     WorkerTls {

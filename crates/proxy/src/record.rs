@@ -13,13 +13,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use holdline_session::{SessionId, Time, WorkerId};
+use holdline_session::{Epoch, SessionId, Time, WorkerId};
 use serde::Serialize;
 
 pub(crate) use self::moment::{Moment, What, cut};
-use crate::chronicle::Chronicle;
+use self::trace::Trace;
+use crate::{chronicle::Chronicle, spans};
 
 mod moment;
+mod trace;
 
 /// Moments that are kept of a call that lives; older ones give way.
 const MOMENTS: usize = 256;
@@ -42,6 +44,7 @@ struct Inner {
     worker: Option<WorkerId>,
     moments: VecDeque<Moment>,
     dropped: u64,
+    trace: Trace,
 }
 
 /// A call in one line.
@@ -140,6 +143,7 @@ impl Record {
                 worker: None,
                 moments: VecDeque::new(),
                 dropped: 0,
+                trace: Trace::default(),
             }),
         });
         record.note(began, What::Began);
@@ -157,6 +161,12 @@ impl Record {
     /// Notes what happened, and tells those who listen.
     pub(crate) fn note(&self, at: Time, what: What) {
         let mut inner = self.lock();
+        let spans = self.chronicle.spans();
+        if spans.wanted() {
+            let Inner { brief, trace, .. } = &mut *inner;
+            let over = trace.follow(self.id, brief, at, &what);
+            over.into_iter().flatten().for_each(|span| spans.put(span));
+        }
         inner.brief.apply(at, &what);
         let moment = Moment::new(at, what);
         let news = inner.keep(moment);
@@ -182,6 +192,16 @@ impl Record {
         inner.moments.shrink_to_fit();
         drop(inner);
         self.chronicle.remember(Arc::clone(self));
+    }
+
+    /// What a worker is told with this attachment, so that its spans find their place; empty where
+    /// nobody wants any.
+    pub(crate) fn traceparent(&self, epoch: Epoch) -> String {
+        if self.chronicle.spans().wanted() {
+            spans::traceparent(self.id, epoch)
+        } else {
+            String::new()
+        }
     }
 
     /// Its line, as it is now.
@@ -324,11 +344,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::spans::Spans;
 
     fn record() -> Arc<Record> {
         let (id, began) = (SessionId(7), Time(1_000));
         let brief = Brief::starting(id, began, "/call");
-        Record::begin(id, began, brief, Chronicle::default())
+        Record::begin(id, began, brief, Chronicle::new(Spans::default()))
     }
 
     fn dropped_media(frames: u64) -> What {

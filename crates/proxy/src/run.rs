@@ -4,16 +4,31 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use holdline_config::{Config, WorkerPool};
 use holdline_legs::{Arrivals, Dialer, Gate, Home, ListenerRuntime, OnCall};
-use holdline_telemetry::Metrics;
+use holdline_telemetry::{Metrics, logging::Pace};
 use holdline_workers::{Pool, PoolSetup, PoolTls};
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::{
-    ExitReport, Lifecycle, Listeners, Phase, RunError, admin, admission::Admission, call,
-    callbook::CallBook, chronicle::Chronicle, clock::Clock, deletion_cost, drain::drained,
-    edge::Edge, limits::session_limits, reload, steering::Steering, table::Table, threads::Threads,
+    ExitReport, Lifecycle, Listeners, Phase, RunError, admin,
+    admission::Admission,
+    call,
+    callbook::CallBook,
+    chronicle::Chronicle,
+    clock::Clock,
+    deletion_cost,
+    drain::drained,
+    edge::Edge,
+    limits::session_limits,
+    reload,
+    spans::{self, Spans},
+    steering::Steering,
+    table::Table,
+    threads::Threads,
 };
+
+/// Lines a second about streams that come to nothing, and as many about lost media.
+const TOLD: u32 = 20;
 
 /// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
 const FRAME_OVERHEAD: u64 = 1024;
@@ -40,7 +55,8 @@ pub async fn run(
     metrics.watch_tasks(move || here.num_alive_tasks() + there());
     let runtimes = listener_runtimes(&config, &metrics)?;
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
-    let edge = Arc::new(edge(&config, dialer, metrics, &lifecycle)?);
+    let (spans, exporter) = spans::start(&config.tracing, &metrics.spans)?;
+    let edge = Arc::new(edge(&config, dialer, metrics, spans, &lifecycle)?);
     let (table, clock) = (edge.table.clone(), edge.clock);
     edge.metrics
         .sessions
@@ -96,6 +112,7 @@ pub async fn run(
     let report = drained(&edge, lifecycle).await;
     // Handshakes in flight and operators' connections are no reason to stay.
     servers.shutdown().await;
+    exporter.finish().await;
     Ok(report)
 }
 
@@ -109,6 +126,7 @@ pub fn verify(config: &Config) -> Result<(), RunError> {
     listener_runtimes(config, &metrics)?;
     Dialer::new(&config.upstreams, &metrics)?;
     deletion_cost::supported(config)?;
+    spans::verify(&config.tracing)?;
     for (name, pool) in &config.workers {
         discoverable(name, pool)?;
         worker_tls(name, pool)?;
@@ -125,6 +143,7 @@ fn edge(
     config: &Config,
     dialer: Dialer,
     metrics: Metrics,
+    spans: Spans,
     lifecycle: &Lifecycle,
 ) -> Result<Edge, RunError> {
     metrics.build.set_version(env!("CARGO_PKG_VERSION"));
@@ -136,9 +155,11 @@ fn edge(
         hold_sound: config.session.hold.sound.audio(),
         pools: pools(config, &metrics, lifecycle)?,
         metrics,
+        strangers_told: Pace::new(TOLD),
+        losses_told: Arc::new(Pace::new(TOLD)),
         dialer,
         table: Table::default(),
-        chronicle: Chronicle::default(),
+        chronicle: Chronicle::new(spans),
         steering: Steering::new(config),
         book: CallBook::default(),
         returns: config.session.resume.attempts,

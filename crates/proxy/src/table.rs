@@ -244,7 +244,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{chronicle::Chronicle, record::What};
+    use crate::{chronicle::Chronicle, record::What, spans::Spans};
 
     /// An entry, and what keeps it live.
     fn entry(id: u128) -> (Entry, mpsc::Receiver<Order>) {
@@ -330,7 +330,8 @@ mod tests {
             }
             if id == 3 {
                 let brief = Brief::starting(SessionId(id), now, "/");
-                let record = Record::begin(SessionId(id), now, brief, Chronicle::default());
+                let record =
+                    Record::begin(SessionId(id), now, brief, Chronicle::new(Spans::default()));
                 record.note(now, What::HoldStarted { why: None });
                 place.recorded(&record);
             }

@@ -1,12 +1,12 @@
 //! Metrics of the edge as a whole: which build, which configuration, how far its end has come, what
-//! its pod is worth.
+//! its pod is worth, what became of spans.
 
 use prometheus::IntGauge;
 
 use crate::{
     DrainPhase,
     register::{Counters, Gauges, Register},
-    words::{ADMIN, BUILD, CUT, FINGERPRINT, LOADED, PHASE, RELOADED},
+    words::{ADMIN, BUILD, CUT, FINGERPRINT, LOADED, PHASE, RELOADED, SPANS},
 };
 
 /// How far the edge's own end has come.
@@ -153,5 +153,28 @@ impl BuildMetrics {
     pub fn config_reloaded(&self, ok: bool) {
         let result = if ok { "ok" } else { "refused" };
         self.reloads.of(&[result]).inc();
+    }
+}
+
+/// What became of spans.
+#[derive(Clone, Debug)]
+pub struct SpanMetrics {
+    spans: Counters,
+}
+
+impl SpanMetrics {
+    pub(crate) fn new(register: &Register<'_>) -> Self {
+        Self {
+            spans: register.counters(
+                "holdline_spans_total",
+                "Spans of calls, by what became of them: sent to the collector, not taken by it, or dropped because too many were waiting.",
+                &[SPANS],
+            ),
+        }
+    }
+
+    /// So many spans were `sent`, `failed` or `dropped`.
+    pub fn count(&self, result: &'static str, spans: u64) {
+        self.spans.of(&[result]).inc_by(spans);
     }
 }

@@ -24,7 +24,7 @@ pub use attachments::AttachmentMetrics;
 pub use buckets::buckets;
 pub use catalogue::{Described, Kind, page};
 pub use census::Census;
-pub use edge::{AdminMetrics, BuildMetrics, DrainMetrics, PodMetrics};
+pub use edge::{AdminMetrics, BuildMetrics, DrainMetrics, PodMetrics, SpanMetrics};
 pub use labels::{
     AgeRange, Direction, DrainPhase, LegKind, Opening, RolloutRule, SessionState, WorkerState,
 };

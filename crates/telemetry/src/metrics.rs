@@ -6,7 +6,7 @@ use prometheus::{PullingGauge, Registry, TextEncoder};
 
 use crate::{
     AdminMetrics, AttachmentMetrics, BuildMetrics, Described, DrainMetrics, Kind, LegMetrics,
-    PodMetrics, SessionMetrics, WorkerMetrics, logging, register::Register,
+    PodMetrics, SessionMetrics, SpanMetrics, WorkerMetrics, logging, register::Register,
 };
 
 const TASKS: &str = "holdline_tasks";
@@ -33,6 +33,8 @@ pub struct Metrics {
     pub pod: PodMetrics,
     /// Which build, which configuration.
     pub build: BuildMetrics,
+    /// What became of spans.
+    pub spans: SpanMetrics,
 }
 
 impl Metrics {
@@ -49,6 +51,7 @@ impl Metrics {
         let drain = DrainMetrics::new(&register);
         let admin = AdminMetrics::new(&register);
         let (pod, build) = (PodMetrics::new(&register), BuildMetrics::new(&register));
+        let spans = SpanMetrics::new(&register);
         register.asked(
             "holdline_log_lines_lost",
             "Lines of the log that could not be written, since the process began.",
@@ -67,6 +70,7 @@ impl Metrics {
             admin,
             pod,
             build,
+            spans,
         }
     }
 

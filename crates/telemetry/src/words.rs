@@ -231,6 +231,8 @@ pub(crate) const ADMIN: Label = Label::words(
 );
 pub(crate) const CUT: Label = Label::words("how", &["ended", "aborted"]);
 
+pub(crate) const SPANS: Label = Label::words("result", &["sent", "failed", "dropped"]);
+
 pub(crate) const VERSION: Label = Label::bounded(
     "version",
     "as the worker says; empty until then; at most 16 at once, all others are `other`",

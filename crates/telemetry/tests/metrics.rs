@@ -40,6 +40,7 @@ fn busy() -> Metrics {
     metrics.drain.cut(1, 0);
     metrics.admin.refused("token");
     metrics.pod.cost_written(true);
+    metrics.spans.count("sent", 1);
     metrics.build.set_version("0.1.0");
     metrics.build.config_loaded("0a1b2c", 1_790_000_000);
     metrics.build.config_reloaded(true);
@@ -111,6 +112,7 @@ fn names_and_types() {
             "holdline_sessions_ended_total counter",
             "holdline_sessions_started_total counter",
             "holdline_signature_failures_total counter",
+            "holdline_spans_total counter",
             "holdline_tls_reloads_total counter",
             "holdline_upgrades_accepted_total counter",
             "holdline_upgrades_refused_total counter",

@@ -11,6 +11,6 @@ mod material;
 mod reload;
 mod stream;
 
-pub use material::{Own, TlsError, trusted};
+pub use material::{Own, TlsError, system, trusted};
 pub use reload::Reloading;
 pub use stream::Stream;

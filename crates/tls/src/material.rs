@@ -103,6 +103,17 @@ impl Pem {
     }
 }
 
+/// The authorities that the system trusts; none where it names none. Reads files.
+pub fn system() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "some system certificates cannot be loaded");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    roots
+}
+
 /// Adds the authorities in a PEM file to those that are trusted already.
 ///
 /// # Errors

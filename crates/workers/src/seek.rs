@@ -34,6 +34,8 @@ pub struct SeekRequest {
     pub seek: Seek,
     /// Told to the worker with the offer, for example `call_sid`.
     pub attributes: Attributes,
+    /// W3C `traceparent` of the attachment to be, told to the worker when it is attached; empty: none.
+    pub traceparent: String,
     /// Bounds of the session; told to the worker when it is attached.
     pub limits: Limits,
 }
@@ -115,7 +117,7 @@ async fn open(
         place,
         lease,
         address: connections.address().to_string(),
-        batches: Batches::new(&request.limits),
+        batches: Batches::new(&request.limits, request.traceparent.clone()),
         serve,
     }))
 }

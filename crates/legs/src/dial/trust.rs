@@ -19,7 +19,7 @@ impl Trust {
         upstream: &str,
         ca: Option<&Path>,
     ) -> Result<Arc<ClientConfig>, SetupError> {
-        let mut roots = self.system.get_or_insert_with(system_roots).clone();
+        let mut roots = self.system.get_or_insert_with(holdline_tls::system).clone();
         if let Some(path) = ca {
             holdline_tls::trusted(&mut roots, path)?;
         }
@@ -40,14 +40,4 @@ impl Trust {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
-}
-
-fn system_roots() -> RootCertStore {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::debug!(%error, "some system certificates cannot be loaded");
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    roots
 }

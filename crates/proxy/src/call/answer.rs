@@ -7,7 +7,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use holdline_config::Route;
@@ -85,10 +85,12 @@ async fn run(
         Err(IdentifyError { why, close }) => {
             let (code, reason, fault) = (close.code, close.reason, close.fault.as_str());
             edge.metrics.legs.closed(LegKind::Caller, code, fault);
-            info!(
-                session = %id, %peer, path, why, code, reason, fault,
-                "caller left before its call began"
-            );
+            if let Some(untold) = edge.strangers_told.admit(Instant::now()) {
+                info!(
+                    session = %id, %peer, path, why, code, reason, fault, untold,
+                    "caller left before its call began"
+                );
+            }
             return;
         }
     };

@@ -4,7 +4,11 @@
 //! the call; the newest wins. The proof is a token of its own, or, where the route says so, the
 //! account. Without proof the live session must not notice anything, whatever the stream claims.
 
-use std::{future::poll_fn, net::IpAddr, time::Duration};
+use std::{
+    future::poll_fn,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use holdline_config::Takeover;
 use holdline_legs::{Identity, LegEvent, LegSocket, RouteRuntime, Token};
@@ -152,13 +156,17 @@ pub(super) async fn refuse(
     why: Why,
 ) {
     edge.metrics.sessions.caller_stream(why.as_str());
-    let word = why.as_str();
-    match why {
-        // Nothing that the carrier does by itself: a mistake in the TwiML, or an attack.
-        Why::Token | Why::Foreign | Why::NoProof => {
-            warn!(call_sid, %peer, why = word, "stream refused: it has no proof that it belongs to its call");
+    if let Some(untold) = edge.strangers_told.admit(Instant::now()) {
+        let word = why.as_str();
+        match why {
+            // Nothing that the carrier does by itself: a mistake in the TwiML, or an attack.
+            Why::Token | Why::Foreign | Why::NoProof => {
+                warn!(call_sid, %peer, why = word, untold, "stream refused: it has no proof that it belongs to its call");
+            }
+            Why::Over | Why::Busy => {
+                info!(call_sid, %peer, why = word, untold, "stream refused");
+            }
         }
-        Why::Over | Why::Busy => info!(call_sid, %peer, why = word, "stream refused"),
     }
     let (code, reason) = why.close();
     socket.start_close(code, reason, PARTING);

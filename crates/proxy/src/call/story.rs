@@ -4,13 +4,17 @@
 //! The line `handoff` is read by programs too: its fields `session`, `call_sid`, `epoch`, `reason`,
 //! `kind`, `since_unix_us`, `first_commit_unix_us`, `gap_us`, `from`, `to` and `version` stay.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use holdline_session::{
     Account, AttachReason, Attributes, DropReason, EndReason, Epoch, Fault, HangupCause, Report,
     SessionId, Time,
 };
-use holdline_telemetry::Metrics;
+use holdline_telemetry::{Metrics, logging::Pace};
 use tracing::{debug, error, info, warn};
 
 use super::Streams;
@@ -67,6 +71,7 @@ pub(crate) struct Story {
     began: Time,
     clock: Clock,
     metrics: Metrics,
+    losses_told: Arc<Pace>,
     /// What others may see of it.
     record: Arc<Record>,
     /// The worker in force.
@@ -120,6 +125,7 @@ impl Story {
             caller,
             began,
             metrics,
+            losses_told: Arc::clone(&edge.losses_told),
             worker: None,
             settled: None,
             leaving: None,
@@ -248,7 +254,9 @@ impl Story {
                 sessions.media_lost_frames.inc_by(gap.size.frames);
                 sessions.media_lost_ms.inc_by(gap.size.media_ms);
                 let (frames, media_ms) = (gap.size.frames, gap.size.media_ms);
-                warn!(%session, call_sid, frames, media_ms, "no worker heard this part of the call");
+                if let Some(untold) = self.losses_told.admit(Instant::now()) {
+                    warn!(%session, call_sid, frames, media_ms, untold, "no worker heard this part of the call");
+                }
             }
             Report::CommandDropped { reason, .. } => {
                 let reason = drop_word(*reason);

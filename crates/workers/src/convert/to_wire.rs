@@ -36,13 +36,15 @@ pub(crate) fn offer(
 pub(crate) struct Batches {
     message_bytes: usize,
     limits: v1::Limits,
+    traceparent: String,
 }
 
 impl Batches {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, traceparent: String) -> Self {
         Self {
             message_bytes: usize::try_from(limits.message_bytes).unwrap_or(usize::MAX),
             limits: wire_limits(limits),
+            traceparent,
         }
     }
 
@@ -70,6 +72,7 @@ impl Batches {
             next_seq: attach.next_seq.0,
             limits: Some(self.limits),
             protocol_revision: holdline_wire::PROTOCOL_REVISION,
+            traceparent: self.traceparent.clone(),
             commands: holdline_wire::COMMANDS.map(str::to_owned).to_vec(),
             ..v1::Attach::default()
         };

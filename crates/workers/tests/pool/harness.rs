@@ -125,6 +125,7 @@ impl Edge {
 
 pub(crate) fn request(session: u128) -> SeekRequest {
     SeekRequest {
+        traceparent: String::new(),
         session: SessionId(session),
         seek: Seek {
             epoch: Epoch(1),

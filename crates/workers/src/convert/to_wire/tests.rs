@@ -6,10 +6,11 @@ use holdline_session::{Epoch, Inputs, LegRef, Seq, Time};
 use super::*;
 
 fn messages(message_bytes: u64, said: ToWorker) -> Vec<v1::ServeRequest> {
-    let batches = Batches::new(&Limits {
+    let limits = Limits {
         message_bytes,
         ..Limits::default()
-    });
+    };
+    let batches = Batches::new(&limits, "00-aa-bb-01".to_owned());
     let mut messages = Vec::new();
     batches.messages(said, |message| messages.push(message));
     messages
@@ -65,6 +66,7 @@ fn small_state_travels_in_one_attach_with_everything_in_it() {
     assert_eq!(part.timers[0].remaining_us, 3_000);
     assert_eq!(part.protocol_revision, holdline_wire::PROTOCOL_REVISION);
     assert_eq!(part.commands, holdline_wire::COMMANDS);
+    assert_eq!(part.traceparent, "00-aa-bb-01");
     assert_eq!(part.limits.unwrap().max_uncommitted_inputs, 256);
 }
 
