@@ -149,6 +149,8 @@ fn a_view_says_what_a_session_holds_and_who_runs_it() {
     assert_eq!((view.committed, view.last), (Seq(2), Seq(5)));
     assert_eq!((view.log_frames, view.log_bytes), (3, 8));
     assert_eq!(rig.session.log_depth(), (3, 8));
+    let oldest = rig.session.log_oldest().unwrap();
+    assert_eq!(rig.now.since(oldest), ms(50));
     assert_eq!(view.log_age, ms(50));
     assert_eq!(view.state, [("turn".to_owned(), 2)]);
     assert_eq!(view.timers, [("silence".to_owned(), ms(850))]);
