@@ -226,6 +226,7 @@ fn build(text: &str) -> Result<EdgeBuild, String> {
         name: name.to_owned(),
         edge: edge.into(),
         worker,
+        under: Vec::new(),
     })
 }
 
@@ -247,6 +248,7 @@ fn build_beside_us() -> io::Result<EdgeBuild> {
         name: EDGE.to_owned(),
         edge,
         worker: us,
+        under: Vec::new(),
     })
 }
 

@@ -13,6 +13,7 @@ mod cli;
 mod ext_proc;
 mod facts;
 mod load;
+mod page;
 mod proc;
 mod report;
 mod stalling;

@@ -39,6 +39,8 @@ use socket::Socket;
 
 /// Time between two frames of a call.
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
+/// The same where there are more calls than a core can carry that all speak.
+const SPARSE: Duration = Duration::from_millis(200);
 /// Time between two bursts of a model.
 const BURST_EVERY: Duration = Duration::from_secs(1);
 /// A burst: the sizes of its messages in bytes.
@@ -73,8 +75,23 @@ pub(crate) enum Traffic {
     BothWays,
     /// Every caller; and the model every second a burst of messages of 1 to 8 KB.
     Bursts,
+    /// Every caller five frames a second.
+    Sparse,
     /// Every caller as fast as frames arrive.
     Saturation,
+    /// The same, with one frame of each caller under way.
+    OneByOne,
+}
+
+impl Traffic {
+    /// Frames of each call under way, where that and no clock says when the next is sent.
+    fn in_flight(self) -> Option<u32> {
+        match self {
+            Self::Saturation => Some(IN_FLIGHT),
+            Self::OneByOne => Some(1),
+            _ => None,
+        }
+    }
 }
 
 /// The load. Sockets close when it is dropped.
@@ -244,7 +261,8 @@ impl Load {
         let pacer = |interval| Some(Pacer::new(now, interval, calls));
         self.traffic = traffic;
         (self.caller_pace, self.model_pace) = match traffic {
-            Traffic::Silence | Traffic::Saturation => (None, None),
+            Traffic::Silence | Traffic::Saturation | Traffic::OneByOne => (None, None),
+            Traffic::Sparse => (pacer(SPARSE), None),
             Traffic::Callers => (pacer(FRAME), None),
             Traffic::BothWays => (pacer(FRAME), pacer(FRAME)),
             Traffic::Bursts => (pacer(FRAME), pacer(BURST_EVERY)),
@@ -253,10 +271,9 @@ impl Load {
             Traffic::Bursts => BURST.map(Template::model).to_vec(),
             _ => vec![Template::model(MODEL_MESSAGE)],
         };
-        if traffic == Traffic::Saturation {
-            for call in (0..calls).flat_map(|call| (0..IN_FLIGHT).map(move |_| call)) {
-                self.send_up(call);
-            }
+        let in_flight = traffic.in_flight().unwrap_or_default();
+        for call in (0..calls).flat_map(|call| (0..in_flight).map(move |_| call)) {
+            self.send_up(call);
         }
     }
 
@@ -276,6 +293,18 @@ impl Load {
             down: self.down.take_delays(),
             own: Delays::of(std::mem::take(&mut self.own_delays)),
         })
+    }
+
+    /// Goes on until so many more frames of callers have arrived.
+    ///
+    /// # Errors
+    /// If a call is lost, or that takes more than a minute.
+    pub(crate) fn run_frames(&mut self, frames: u64) -> io::Result<()> {
+        let (until, patience) = (self.up.delivered + frames, Instant::now() + PATIENCE);
+        while self.up.delivered < until {
+            self.wait(patience, "served")?;
+        }
+        Ok(())
     }
 
     /// Sends nothing more, and waits for what is under way, at most this long.
@@ -428,7 +457,7 @@ impl Load {
             model.call = Some(call);
             self.model_of[call as usize] = Some(index);
         }
-        if self.traffic == Traffic::Saturation {
+        if self.traffic.in_flight().is_some() {
             (0..arrived).for_each(|_| self.send_up(call));
         }
     }

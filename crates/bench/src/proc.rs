@@ -14,7 +14,8 @@ use std::{
 
 use nix::time::clock_getcpuclockid;
 use rustix::{
-    process::{Pid, Signal, kill_process},
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
     thread::{CpuSet, sched_setaffinity},
 };
 
@@ -129,6 +130,23 @@ impl Program {
     /// If it is gone.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(self.pid()?, signal)?)
+    }
+
+    /// Sends a signal to the program itself, and waits until it has ended.
+    ///
+    /// # Errors
+    /// If it is gone, does not end in this time, or says that it failed.
+    pub(crate) fn end(&mut self, signal: Signal, within: Duration) -> io::Result<()> {
+        let ended = pidfd_open(self.pid()?, PidfdFlags::empty())?;
+        self.signal(signal)?;
+        let within = Timespec::try_from(within).map_err(io::Error::other)?;
+        poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&within))?;
+        let wrong = match self.child.try_wait()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => status.to_string(),
+            None => "it does not end".to_owned(),
+        };
+        Err(self.blame(&io::Error::other(wrong)))
     }
 
     fn pid(&self) -> io::Result<Pid> {

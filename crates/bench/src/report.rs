@@ -43,7 +43,7 @@ const fn plotted(metric: &'static str, title: &'static str, decimals: usize) -> 
     }
 }
 
-const SHOWN: [Shown; 20] = [
+const SHOWN: [Shown; 32] = [
     plotted(CPU, "CPU per frame, µs", 1),
     shown(
         "beside_us_per_frame",
@@ -98,6 +98,38 @@ const SHOWN: [Shown; 20] = [
         "others_served_percent",
         "Frames of the other calls that arrived, %",
         1,
+    ),
+    shown(
+        "watched_us_per_frame",
+        "CPU per frame with the dashboard open, µs",
+        1,
+    ),
+    shown(
+        "watched_ratio",
+        "The same with the dashboard open, without it = 1",
+        3,
+    ),
+    shown("page_ms", "Answer of /, median, ms", 1),
+    shown("page_worst_ms", "Answer of /, worst, ms", 1),
+    shown("sessions_ms", "Answer of /sessions, median, ms", 1),
+    shown("sessions_worst_ms", "Answer of /sessions, worst, ms", 1),
+    shown(
+        "sessions_2000_ms",
+        "Answer of /sessions?limit=2000, median, ms",
+        1,
+    ),
+    shown(
+        "sessions_2000_worst_ms",
+        "Answer of /sessions?limit=2000, worst, ms",
+        1,
+    ),
+    shown("metrics_ms", "Answer of /metrics, median, ms", 1),
+    shown("metrics_worst_ms", "Answer of /metrics, worst, ms", 1),
+    shown("frame_instructions", "Instructions of a frame's way", 0),
+    shown(
+        "watched_instructions",
+        "Instructions with the dashboard open",
+        0,
     ),
     shown(
         "load_late_p99_us",

@@ -65,6 +65,8 @@ pub(crate) struct EdgeBuild {
     pub(crate) edge: PathBuf,
     /// The program that has the worker inside: this one, or that of another build.
     pub(crate) worker: PathBuf,
+    /// Words before the edge's command: a program that runs another one in its own way.
+    pub(crate) under: Vec<String>,
 }
 
 /// What everybody is given.

@@ -20,8 +20,9 @@ use crate::{
     trial::{
         Finding, Steady,
         handoff::{self, Way},
+        instructions,
         memory::{Doing, weigh},
-        stalled, voice,
+        stalled, voice, watched,
     },
 };
 
@@ -70,6 +71,10 @@ pub(crate) enum Scenario {
     Stalled,
     /// Conversations over the edge and the ready-made voice worker, both on one core.
     Voice,
+    /// Many calls, and somebody who looks at them: lists, metrics, an open dashboard.
+    Watched,
+    /// What a frame costs with the dashboard open and without, in instructions (valgrind).
+    WatchedInstructions,
 }
 
 impl Scenario {
@@ -87,6 +92,8 @@ impl Scenario {
             Self::Kill => "kill",
             Self::Stalled => "stalled",
             Self::Voice => "voice",
+            Self::Watched => "watched",
+            Self::WatchedInstructions => "watched-instructions",
         }
     }
 
@@ -101,6 +108,8 @@ impl Scenario {
             Self::IdleMemory | Self::BusyMemory | Self::Drain | Self::Kill | Self::Stalled => {
                 &[500]
             }
+            Self::Watched => &[2_000],
+            Self::WatchedInstructions => &[2],
         }
     }
 
@@ -113,7 +122,12 @@ impl Scenario {
             Self::IdleMemory | Self::BusyMemory => {
                 able && subject.can_dial_tls() && *subject != Subject::Direct
             }
-            Self::Drain | Self::Kill | Self::Stalled | Self::Voice => {
+            Self::Drain
+            | Self::Kill
+            | Self::Stalled
+            | Self::Voice
+            | Self::Watched
+            | Self::WatchedInstructions => {
                 matches!(subject, Subject::Edge(_))
             }
         }
@@ -142,9 +156,14 @@ impl Scenario {
             (Self::Voice, Subject::Edge(build)) => {
                 voice::run(build, &plain, calls, VOICE_WINDOW.max(stage.window))
             }
-            (Self::Callers | Self::Drain | Self::Kill | Self::Stalled | Self::Voice, _) => {
-                steady(Traffic::Callers).run(subject, &plain)
+            (Self::Watched, Subject::Edge(build)) => {
+                watched::run(build, &plain, calls, stage.window)
             }
+            (Self::WatchedInstructions, Subject::Edge(build)) => {
+                instructions::run(build, &plain, calls)
+            }
+            // What only an edge can do is done to nobody else: `fits`.
+            _ => steady(Traffic::Callers).run(subject, &plain),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Trials: a subject is started, put under load, measured, and ended.
 
 pub(crate) mod handoff;
+pub(crate) mod instructions;
 pub(crate) mod memory;
 pub(crate) mod stalled;
 pub(crate) mod voice;
+pub(crate) mod watched;
 
 use std::{io, time::Duration};
 

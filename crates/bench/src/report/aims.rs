@@ -46,7 +46,7 @@ const fn aim(
     }
 }
 
-const AIMS: [Aim; 20] = [
+const AIMS: [Aim; 26] = [
     aim(
         "CPU per frame, nginx = 1",
         ("callers", 1_000, CPU),
@@ -166,6 +166,42 @@ const AIMS: [Aim; 20] = [
         ("voice", 100, "cpu_percent_per_call"),
         Compared::Not,
         0.35,
+    ),
+    aim(
+        "CPU per frame with the dashboard open, without it = 1",
+        ("watched", 2_000, "watched_ratio"),
+        Compared::Not,
+        1.1,
+    ),
+    aim(
+        "worst answer of the dashboard's page, ms",
+        ("watched", 2_000, "page_worst_ms"),
+        Compared::Not,
+        200.0,
+    ),
+    aim(
+        "worst answer of /sessions, ms",
+        ("watched", 2_000, "sessions_worst_ms"),
+        Compared::Not,
+        200.0,
+    ),
+    aim(
+        "worst answer of /sessions?limit=2000, ms",
+        ("watched", 2_000, "sessions_2000_worst_ms"),
+        Compared::Not,
+        200.0,
+    ),
+    aim(
+        "worst answer of /metrics, ms",
+        ("watched", 2_000, "metrics_worst_ms"),
+        Compared::Not,
+        200.0,
+    ),
+    aim(
+        "instructions of a frame with the dashboard open, without it = 1",
+        ("watched-instructions", 2, "watched_ratio"),
+        Compared::Not,
+        1.03,
     ),
 ];
 

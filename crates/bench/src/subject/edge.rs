@@ -1,6 +1,7 @@
 //! The edge, with its workers.
 
 use std::{
+    ffi::OsString,
     fs, io,
     net::SocketAddr,
     path::PathBuf,
@@ -23,6 +24,8 @@ use crate::{
 pub(crate) struct Bench {
     /// Where callers connect.
     pub(crate) entry: SocketAddr,
+    /// Where it is asked.
+    pub(crate) admin: SocketAddr,
     pub(crate) edge: Program,
     pub(crate) fleet: Fleet,
 }
@@ -61,7 +64,15 @@ impl Bench {
         let workers: Vec<_> = places.iter().map(|place| at(place).to_string()).collect();
         let text = text(ground, entry, model, &workers, operators.number(), sections);
         fs::write(&file, text)?;
-        let mut command = Command::new(&build.edge);
+        let mut words = build.under.iter().map(OsString::from);
+        let mut command = match words.next() {
+            None => Command::new(&build.edge),
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(&build.edge);
+                command
+            }
+        };
         command.arg("run").arg("--config").arg(&file);
         let edge = Program::start("edge", command, Role::Tested, ground.cores, &ground.folder)?;
         let mut fleet = Fleet {
@@ -76,7 +87,12 @@ impl Bench {
                 .build()?,
         };
         fleet.start(0, options)?;
-        Ok(Self { entry, edge, fleet })
+        Ok(Self {
+            entry,
+            admin: at(&operators),
+            edge,
+            fleet,
+        })
     }
 
     /// Waits until the worker in the first place may be used.
