@@ -158,6 +158,21 @@ async fn a_pod_that_does_not_answer_at_its_first_address_is_reached_at_another()
     ground.edge.end().await;
 }
 
+/// As with an edge beside each worker: the pod is ready when its edge is, and that when it has a worker.
+#[tokio::test]
+async fn a_worker_that_is_published_before_its_pod_is_ready_takes_calls() {
+    let mut ground = Ground::empty(Shape::default()).await;
+    ground.workload.publish_unready();
+    ground.workload.roll("v1");
+    let pod = ground.launch("v1").await;
+    let address = format!("127.0.0.1:{}", ground.port(&pod));
+    ground.workload.add(&pod, address.parse().unwrap());
+    ground.until_ready(1).await;
+    let calls = ground.dial(1).await;
+    ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
 #[tokio::test]
 async fn a_recorded_roll_out_of_a_dual_stack_service_moves_each_call_once() {
     let mut ground = Ground::empty(Shape::default()).await;

@@ -176,6 +176,15 @@ impl Ground {
         self.pods[pod].process.signal(Ending::Terminate);
     }
 
+    /// Waits until no call is on a pod.
+    pub(crate) async fn until_left(&self, pod: &str) {
+        let address = self.pods[pod].place.address.to_string();
+        let left = |row: &Value| row["address"] != *address || row["sessions"] == 0;
+        let wanted = |rows: &[Value]| rows.iter().all(left);
+        self.until(&format!("all calls to leave {pod}"), wanted)
+            .await;
+    }
+
     /// Waits until a pod has ended, which must be well.
     pub(crate) async fn ended(&mut self, pod: String) {
         let mut pod = self.pods.remove(&pod).unwrap();

@@ -31,7 +31,7 @@ enum Order {
     SignalFirst,
     /// `terminating` long before SIGTERM, as with a preStop hook that sleeps.
     NoticeFirst,
-    /// The endpoint is gone at once, without `terminating`.
+    /// The endpoint is gone at once, without `terminating`, long before SIGTERM.
     GoneAtOnce,
 }
 
@@ -49,13 +49,18 @@ async fn deploy(ground: &mut Ground, version: &str, order: Order) {
                 Order::NoticeFirst => ground.workload.terminating(pod),
             }
         }
-        if order == Order::NoticeFirst {
-            tokio::time::sleep(3 * APART).await;
-        }
-        for pod in leaving {
-            if order == Order::GoneAtOnce {
+        if order == Order::GoneAtOnce {
+            for pod in leaving {
                 ground.workload.remove(pod);
             }
+        }
+        if matches!(order, Order::NoticeFirst | Order::GoneAtOnce) {
+            // Nobody but the API server has said anything yet.
+            for pod in leaving {
+                ground.until_left(pod).await;
+            }
+        }
+        for pod in leaving {
             ground.terminate(pod);
         }
         if order == Order::SignalFirst {

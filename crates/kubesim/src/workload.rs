@@ -24,6 +24,7 @@ pub struct Workload {
     /// ReplicaSets, by the version of their pods.
     sets: BTreeMap<String, String>,
     pods: BTreeMap<String, PodState>,
+    publishes_unready: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl Workload {
             version: String::new(),
             sets: BTreeMap::new(),
             pods: BTreeMap::new(),
+            publishes_unready: false,
         };
         let mut object = workload.object(Kind::Service, service, "service");
         object["spec"] = json!({
@@ -62,6 +64,11 @@ impl Workload {
         });
         workload.cluster.apply(object);
         workload
+    }
+
+    /// The Service publishes addresses that are not ready (`publishNotReadyAddresses`), from now on.
+    pub fn publish_unready(&mut self) {
+        self.publishes_unready = true;
     }
 
     /// A rollout begins: the next revision, of a new ReplicaSet, or of the one that this version has
@@ -137,7 +144,12 @@ impl Workload {
     /// Writes the slice of all endpoints with this port.
     fn publish(&self, port: u16) {
         let here = |(_, pod): &(&String, &PodState)| pod.address.port() == port;
-        let endpoints: Vec<_> = self.pods.iter().filter(here).map(endpoint).collect();
+        let endpoints: Vec<_> = self
+            .pods
+            .iter()
+            .filter(here)
+            .map(|pod| self.endpoint(pod))
+            .collect();
         let name = format!("{}-{port}", self.service);
         if endpoints.is_empty() {
             let kind = Kind::EndpointSlice;
@@ -153,6 +165,21 @@ impl Workload {
         self.cluster.apply(object);
     }
 
+    /// As the controller of EndpointSlices has it: whether a pod serves is its readiness alone.
+    fn endpoint(&self, (name, pod): (&String, &PodState)) -> Value {
+        json!({
+            "addresses": [pod.address.ip().to_string()],
+            "conditions": {
+                "ready": self.publishes_unready || (pod.ready && !pod.terminating),
+                "serving": pod.ready,
+                "terminating": pod.terminating,
+            },
+            "nodeName": "node-1",
+            "zone": "zone-a",
+            "targetRef": {"kind": "Pod", "name": name, "uid": pod.uid},
+        })
+    }
+
     fn object(&self, kind: Kind, name: &str, uid: &str) -> Value {
         json!({
             "apiVersion": kind.api_version(),
@@ -166,20 +193,6 @@ impl Workload {
             },
         })
     }
-}
-
-fn endpoint((name, pod): (&String, &PodState)) -> Value {
-    json!({
-        "addresses": [pod.address.ip().to_string()],
-        "conditions": {
-            "ready": pod.ready && !pod.terminating,
-            "serving": pod.ready,
-            "terminating": pod.terminating,
-        },
-        "nodeName": "node-1",
-        "zone": "zone-a",
-        "targetRef": {"kind": "Pod", "name": name, "uid": pod.uid},
-    })
 }
 
 fn owner(kind: &str, name: &str, uid: &str) -> Value {

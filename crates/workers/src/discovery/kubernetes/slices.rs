@@ -206,15 +206,18 @@ fn endpoint(listed: Listed, port: u16) -> Option<(SocketAddr, Stage, Option<Pod>
     Some((SocketAddr::new(address, port), stage, pod))
 }
 
-/// Absent conditions are what the API says of them: serving, and not terminating. Where only
-/// `ready` is there, it tells whether an endpoint serves.
+/// Absent conditions are what the API says of them: serving, and not terminating. `ready` of a pod that
+/// does not serve is a Service's wish to have unready addresses published: then the worker's own
+/// health decides, as it does of all that serve.
 fn stage(conditions: Option<&EndpointConditions>) -> Stage {
     let Some(conditions) = conditions else {
         return Stage::Serving;
     };
     if conditions.terminating == Some(true) {
         Stage::Terminating
-    } else if conditions.serving.or(conditions.ready).unwrap_or(true) {
+    } else if conditions.ready == Some(true)
+        || conditions.serving.or(conditions.ready).unwrap_or(true)
+    {
         Stage::Serving
     } else {
         Stage::Unready

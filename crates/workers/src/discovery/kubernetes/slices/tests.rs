@@ -82,7 +82,7 @@ fn conditions_are_read_as_the_api_means_them() {
     );
     assert_eq!(
         said(json!({"ready": true, "serving": false})),
-        Stage::Unready
+        Stage::Serving
     );
 }
 
