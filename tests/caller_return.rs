@@ -187,8 +187,12 @@ impl Conversation {
 /// shortly before that it was under way when the connection broke.
 pub(crate) fn assert_lost_only_while_away(record: &CallRecord, account: &Account) {
     let gone = record.streams[0].ended.min(record.streams[1].opened);
-    let (from, until) = (gone - SLACK, record.streams[1].opened + SLACK);
-    for way in [&account.to_model, &account.to_caller] {
+    let (from, back) = (gone - SLACK, record.streams[1].opened);
+    // What the caller says on the new stream has no excuse.
+    for (way, until) in [
+        (&account.to_model, back),
+        (&account.to_caller, back + SLACK),
+    ] {
         assert_in_order(way);
         let away = |sent: Instant| from <= sent && sent <= until;
         assert!(

@@ -1,5 +1,5 @@
 //! The model's leg dies, in each of the ways it can: what the caller hears of it, and what the next
-//! session is told. `cargo test --test main model_leg -- --nocapture` prints a table of it.
+//! session is told. `cargo test --test process model_leg -- --nocapture` prints a table of it.
 
 use std::time::Duration;
 

@@ -73,6 +73,9 @@ fn press(call: &Call, keys: &str) {
     }
 }
 
+/// Who tries again is not through with it within these tests: only what is given up at once is.
+const PATIENT: &str = "  give_up: 10m\n  attempts: 100\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_breaks_off_is_asked_for_again() {
     let model = Aimock::start("cut").await;
@@ -101,7 +104,7 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_refused_hands_the_call_back() {
     let model = Aimock::start("key").await;
-    model.call("").await.over("handed_back").await;
+    model.call(PATIENT).await.over("handed_back").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,5 +119,5 @@ async fn a_model_that_closes_with_1008_again_and_again_hands_the_call_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_4000_hands_the_call_back() {
     let model = Aimock::start("beta").await;
-    model.call("").await.over("handed_back").await;
+    model.call(PATIENT).await.over("handed_back").await;
 }

@@ -47,6 +47,7 @@ bugs! {
     StateKeyLost "state-key-lost",
     StateOfEarlierAttach "state-of-earlier-attach",
     StrikesForgotten "strikes-forgotten",
+    StrikeNotCleared "strike-not-cleared",
     SuspectNotKeptApart "suspect-not-kept-apart",
     IsolationEndless "isolation-endless",
     DoubtUntold "doubt-untold",
@@ -91,6 +92,8 @@ pub(crate) struct Shell {
     old_state: Option<Vec<(String, bytes::Bytes)>>,
     current: Option<Epoch>,
     attaches: u32,
+    /// Ever, for a bug that clears none; 0 without it.
+    strikes: u32,
 }
 
 impl Shell {
@@ -121,6 +124,7 @@ impl Shell {
             old_state: None,
             current: None,
             attaches: 0,
+            strikes: 0,
         }
     }
 
@@ -169,7 +173,9 @@ impl Shell {
     }
 
     pub(crate) fn view(&self, now: Time) -> View {
-        self.session.view(now)
+        let mut view = self.session.view(now);
+        view.strikes = view.strikes.max(self.strikes);
+        view
     }
 
     pub(crate) fn leg_state(&self, leg: &LegName) -> Option<LegState> {
@@ -250,6 +256,10 @@ impl Shell {
                 self.spoil_message(bug, again, now, message);
             }
             match output {
+                Output::Report(Report::Strike { strikes }) if bug == Bug::StrikeNotCleared => {
+                    self.strikes += 1;
+                    *strikes = self.strikes;
+                }
                 Output::Seek(seek) if bug == Bug::SuspectNotKeptApart => seek.suspect = None,
                 Output::Seek(seek) if bug == Bug::DoubtUntold => seek.doubt = None,
                 Output::Seek(seek) if bug == Bug::FailedForgotten => seek.failed.clear(),

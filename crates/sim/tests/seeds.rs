@@ -113,6 +113,13 @@ const PLANTED: &[(Bug, &[&str])] = &[
     ),
     (Bug::StrikesForgotten, &["a poison call ends at its limit"]),
     (
+        Bug::StrikeNotCleared,
+        &[
+            "strikes are counted, and progress clears them",
+            "the view is true: link, strikes, end",
+        ],
+    ),
+    (
         Bug::SuspectNotKeptApart,
         &["a suspect is kept apart while that can be had, and a reader of the schema is sought"],
     ),
