@@ -152,8 +152,9 @@ fn look(admin: SocketAddr, ids: &[String]) -> io::Result<()> {
             .chunks(share)
             .map(|ids| scope.spawn(move || some(ids)))
             .collect();
-        let done = looking.into_iter().map(|it| it.join().unwrap_or(Ok(())));
-        done.collect()
+        let panicked = |_| Err(io::Error::other("a thread that looks panicked"));
+        let mut looking = looking.into_iter();
+        looking.try_for_each(|it| it.join().unwrap_or_else(panicked))
     })
 }
 

@@ -73,7 +73,9 @@ pub(crate) enum Scenario {
     Voice,
     /// Many calls, and somebody who looks at them: lists, metrics, an open dashboard.
     Watched,
-    /// What a frame costs with the dashboard open and without, in instructions (valgrind).
+    /// What a frame costs on its whole way through the edge, in instructions (valgrind).
+    Instructions,
+    /// The same with the dashboard open and without.
     WatchedInstructions,
 }
 
@@ -93,6 +95,7 @@ impl Scenario {
             Self::Stalled => "stalled",
             Self::Voice => "voice",
             Self::Watched => "watched",
+            Self::Instructions => "instructions",
             Self::WatchedInstructions => "watched-instructions",
         }
     }
@@ -109,7 +112,7 @@ impl Scenario {
                 &[500]
             }
             Self::Watched => &[2_000],
-            Self::WatchedInstructions => &[2],
+            Self::Instructions | Self::WatchedInstructions => &[2],
         }
     }
 
@@ -127,6 +130,7 @@ impl Scenario {
             | Self::Stalled
             | Self::Voice
             | Self::Watched
+            | Self::Instructions
             | Self::WatchedInstructions => {
                 matches!(subject, Subject::Edge(_))
             }
@@ -159,8 +163,9 @@ impl Scenario {
             (Self::Watched, Subject::Edge(build)) => {
                 watched::run(build, &plain, calls, stage.window)
             }
+            (Self::Instructions, Subject::Edge(build)) => instructions::alone(build, &plain, calls),
             (Self::WatchedInstructions, Subject::Edge(build)) => {
-                instructions::run(build, &plain, calls)
+                instructions::watched(build, &plain, calls)
             }
             // What only an edge can do is done to nobody else: `fits`.
             _ => steady(Traffic::Callers).run(subject, &plain),

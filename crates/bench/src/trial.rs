@@ -12,7 +12,7 @@ use std::{io, time::Duration};
 use crate::{
     load::{Delays, Load, Traffic, Window},
     proc,
-    subject::{Ground, PATH, Rig, Subject},
+    subject::{Bench, EdgeBuild, Ground, PATH, Rig, Subject},
 };
 
 /// How long the load runs before it is measured: connections, caches and allocators settle.
@@ -54,6 +54,19 @@ impl Steady {
         load.finish(REST)?;
         Ok(findings(load, &window, &cost))
     }
+}
+
+/// An edge that is ready for calls, with `sections` in its configuration and one worker with `options`.
+fn started(
+    build: &EdgeBuild,
+    ground: &Ground,
+    sections: &str,
+    options: &[&str],
+) -> io::Result<(Bench, Load)> {
+    let mut load = Load::new(ground.model_tls())?;
+    let mut bench = Bench::start(build, ground, load.model()?, sections, options)?;
+    bench.ready(&mut load)?;
+    Ok((bench, load))
 }
 
 /// CPU times.

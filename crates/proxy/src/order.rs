@@ -13,7 +13,7 @@ pub(crate) enum Order {
     /// Say how you are, as far as your record does not.
     Show(oneshot::Sender<Box<Inside>>),
     /// Something happened outside of the call.
-    Tell(External, oneshot::Sender<Taken>),
+    Tell(Box<External>, oneshot::Sender<Taken>),
     /// Leave your worker for another, since an operator wants it. The answer: whether you have one.
     Move(oneshot::Sender<bool>),
     /// Take this stream in the place of the caller's present one.

@@ -33,7 +33,7 @@ pub struct SeekRequest {
     /// What the engine asked for.
     pub seek: Seek,
     /// Told to the worker with the offer, for example `call_sid`.
-    pub attributes: Attributes,
+    pub attributes: Arc<Attributes>,
     /// W3C `traceparent` of the attachment to be, told to the worker when it is attached; empty: none.
     pub traceparent: String,
     /// Bounds of the session; told to the worker when it is attached.
@@ -63,17 +63,17 @@ pub(crate) async fn seek(
     shared: Arc<Shared>,
     request: SeekRequest,
 ) -> Result<WorkerStream, SeekError> {
-    let attributes = Arc::new(request.attributes.clone());
     let mut tried = Vec::new();
     let mut failure = None;
     while tried.len() < TRIES {
         if shared.is_closed() {
             return Err(SeekError::Closed);
         }
-        let place = match shared.reserve(request.session, &attributes, &request.seek, &tried) {
-            Ok(place) => place,
-            Err(words) => return Err(failure.unwrap_or(SeekError::NoneFits(words))),
-        };
+        let place =
+            match shared.reserve(request.session, &request.attributes, &request.seek, &tried) {
+                Ok(place) => place,
+                Err(words) => return Err(failure.unwrap_or(SeekError::NoneFits(words))),
+            };
         tried.push(place.worker());
         let address = place.connections().address().to_string();
         match open(&shared, place, &request).await {
@@ -102,7 +102,8 @@ async fn open(
     let waiting_max = queue_len(&request.limits);
     let serve = Serve::open(&link, connections.origin(), waiting_max, largest).await;
     let mut serve = serve.map_err(|status| loss::in_words(&status))?;
-    let first = offer(request.session, &request.seek, request.attributes.clone());
+    let attributes = Attributes::clone(&request.attributes);
+    let first = offer(request.session, &request.seek, attributes);
     serve
         .send(&first)
         .map_err(|_| "the out-queue has no room for an offer".to_owned())?;

@@ -7,7 +7,7 @@ use std::{io, time::Duration};
 
 use rustix::process::Signal;
 
-use super::{Finding, REST, micros};
+use super::{Finding, REST, micros, started};
 use crate::{
     load::{Load, Traffic},
     subject::{Bench, EdgeBuild, Ground, PATH},
@@ -39,10 +39,7 @@ pub(crate) fn run(
     calls: u32,
     way: Way,
 ) -> io::Result<Vec<Finding>> {
-    let mut load = Load::new(ground.model_tls())?;
-    let options = ["--label", LABELS[0]];
-    let mut bench = Bench::start(build, ground, load.model()?, "", &options)?;
-    bench.ready(&mut load)?;
+    let (mut bench, mut load) = started(build, ground, "", &["--label", LABELS[0]])?;
     let findings = hand_over(&mut bench, &mut load, calls, way);
     findings.map_err(|error| bench.edge.blame(&error))
 }

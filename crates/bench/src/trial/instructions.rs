@@ -1,5 +1,5 @@
-//! Instructions of a frame's way through the edge, with the dashboard open and without, counted by
-//! callgrind.
+//! Instructions of a frame's whole way through the edge, counted by callgrind; with the dashboard open,
+//! too.
 //!
 //! The whole edge runs under valgrind, and each caller has one frame under way, so that no frame shares
 //! its way with another. Counted is the thread of the calls: the admin port has one of its own, and what
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
 use rustix::process::Signal;
 
-use super::{Finding, watched};
+use super::{Finding, started, watched};
 use crate::{
     load::{Load, Traffic},
     subject::{Bench, EdgeBuild, Ground, PATH},
@@ -28,24 +28,36 @@ const ENDING: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// If valgrind is not there, or the edge does not serve all calls.
-pub(crate) fn run(build: &EdgeBuild, ground: &Ground, calls: u32) -> io::Result<Vec<Finding>> {
-    let frame = |watched| -> io::Result<f64> {
-        let few = count(build, ground, calls, FEW, watched)?;
-        let many = count(build, ground, calls, MANY, watched)?;
-        let more = many.iter().map(|(thread, count)| {
-            let before = few.get(thread).copied().unwrap_or_default();
-            count.saturating_sub(before)
-        });
-        // What the frames cost is more than what anything else does meanwhile.
-        let most = more.max().unwrap_or_default();
-        Ok(most as f64 / (MANY - FEW) as f64)
-    };
-    let (alone, watched) = (frame(false)?, frame(true)?);
+pub(crate) fn alone(build: &EdgeBuild, ground: &Ground, calls: u32) -> io::Result<Vec<Finding>> {
+    let frame = frame(build, ground, calls, false)?;
+    Ok(vec![("frame_instructions", frame)])
+}
+
+/// Counts with this many calls, with the dashboard open and without.
+///
+/// # Errors
+/// As [`alone`], and if the edge's admin port does not answer.
+pub(crate) fn watched(build: &EdgeBuild, ground: &Ground, calls: u32) -> io::Result<Vec<Finding>> {
+    let alone = frame(build, ground, calls, false)?;
+    let watched = frame(build, ground, calls, true)?;
     Ok(vec![
         ("frame_instructions", alone),
         ("watched_instructions", watched),
         ("watched_ratio", watched / alone),
     ])
+}
+
+/// What one frame costs.
+fn frame(build: &EdgeBuild, ground: &Ground, calls: u32, watched: bool) -> io::Result<f64> {
+    let few = count(build, ground, calls, FEW, watched)?;
+    let many = count(build, ground, calls, MANY, watched)?;
+    let more = many.iter().map(|(thread, count)| {
+        let before = few.get(thread).copied().unwrap_or_default();
+        count.saturating_sub(before)
+    });
+    // What the frames cost is more than what anything else does meanwhile.
+    let most = more.max().unwrap_or_default();
+    Ok(most as f64 / (MANY - FEW) as f64)
 }
 
 /// Instructions of each thread in a run with so many frames.
@@ -67,9 +79,7 @@ fn count(
         ],
         ..build.clone()
     };
-    let mut load = Load::new(None)?;
-    let mut bench = Bench::start(&build, ground, load.model()?, SECTIONS, &[])?;
-    bench.ready(&mut load)?;
+    let (mut bench, mut load) = started(&build, ground, SECTIONS, &[])?;
     let talked = talk(&bench, &mut load, calls, frames, watched);
     talked.map_err(|error| bench.edge.blame(&error))?;
     // Its calls are gone with the load, so it ends at once.

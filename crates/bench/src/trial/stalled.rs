@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 
 use rustix::process::Signal;
 
-use super::{Finding, micros};
+use super::{Finding, micros, started};
 use crate::{
     load::{FRAME, Load, Traffic},
     subject::{Bench, EdgeBuild, Ground, PATH},
@@ -28,11 +28,8 @@ pub(crate) fn run(
     calls: u32,
     window: Duration,
 ) -> io::Result<Vec<Finding>> {
-    let mut load = Load::new(ground.model_tls())?;
     let stalled = STALLED.to_string();
-    let options = ["--stall", &stalled];
-    let mut bench = Bench::start(build, ground, load.model()?, PATIENT, &options)?;
-    bench.ready(&mut load)?;
+    let (bench, mut load) = started(build, ground, PATIENT, &["--stall", &stalled])?;
     let findings = stall(&bench, &mut load, calls, window);
     findings.map_err(|error| bench.edge.blame(&error))
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Finding, REST, SETTLE, micros};
+use super::{Finding, REST, SETTLE, micros, started};
 use crate::{
     load::{Load, Traffic},
     page::{Page, get},
@@ -41,9 +41,7 @@ pub(crate) fn run(
     calls: u32,
     window: Duration,
 ) -> io::Result<Vec<Finding>> {
-    let mut load = Load::new(ground.model_tls())?;
-    let mut bench = Bench::start(build, ground, load.model()?, "", &[])?;
-    bench.ready(&mut load)?;
+    let (bench, mut load) = started(build, ground, "", &[])?;
     let findings = watch(&bench, &mut load, calls, window);
     findings.map_err(|error| bench.edge.blame(&error))
 }
@@ -64,11 +62,7 @@ fn watch(bench: &Bench, load: &mut Load, calls: u32, window: Duration) -> io::Re
         ("watched_ratio", watched / alone),
     ];
     let admin = bench.admin;
-    let asking = thread::spawn(move || ASKED.map(|(path, _)| times(admin, path)));
-    while !asking.is_finished() {
-        load.run(STRETCH)?;
-    }
-    let asked = asking.join().map_err(|_| io::Error::other("a panic"))?;
+    let asked = beside(load, move || ASKED.map(|(path, _)| times(admin, path)))?;
     for ((_, names), times) in ASKED.iter().zip(asked) {
         findings.extend(names.iter().copied().zip(times?));
     }
@@ -79,15 +73,23 @@ fn watch(bench: &Bench, load: &mut Load, calls: u32, window: Duration) -> io::Re
 
 /// Opens the page, and waits until all is shown.
 pub(super) fn open(admin: SocketAddr, load: &mut Load) -> io::Result<Page> {
-    let opening = thread::spawn(move || Page::open(admin));
-    while !opening.is_finished() {
-        load.run(STRETCH)?;
-    }
-    let page = opening.join().map_err(|_| io::Error::other("a panic"))??;
+    let page = beside(load, move || Page::open(admin))??;
     while !page.is_there() {
         load.run(STRETCH)?;
     }
     Ok(page)
+}
+
+/// Does this on a thread of its own while the load goes on.
+fn beside<T: Send + 'static>(
+    load: &mut Load,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let working = thread::spawn(work);
+    while !working.is_finished() {
+        load.run(STRETCH)?;
+    }
+    working.join().map_err(|_| io::Error::other("a panic"))
 }
 
 /// CPU time of the edge per frame, in microseconds.

@@ -130,7 +130,7 @@ async fn input(edge: &Edge, name: &str, request: Request<Incoming>) -> Result<An
         name: told.name,
         payload: Payload::Text(told.text.into()),
     };
-    let taken = ask(&entry, |to| Order::Tell(external, to)).await?;
+    let taken = ask(&entry, |to| Order::Tell(Box::new(external), to)).await?;
     let became = |taken, seq| json(&Became { taken, seq });
     match taken {
         Taken::Now(seq) => {

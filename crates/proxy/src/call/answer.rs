@@ -53,18 +53,24 @@ pub(crate) fn answer(edge: &Arc<Edge>, incoming: IncomingCall) {
         orders,
         abort: None,
     });
-    let task = tokio::spawn(run(Arc::clone(edge), id, incoming, inbox, (place, marks)));
+    let beginning = Box::pin(begin(Arc::clone(edge), id, incoming, inbox, (place, marks)));
+    let task = tokio::spawn(async move {
+        // What it takes to begin is not kept for as long as the call lasts.
+        if let Some(call) = beginning.await {
+            call.run().await;
+        }
+    });
     Place::abort_with(&edge.table, id, task.abort_handle());
 }
 
-/// A call from its first frame to its last. The permit and the place end with it.
-async fn run(
+/// A call up to its first frame, if it is one that begins here.
+async fn begin(
     edge: Arc<Edge>,
     id: SessionId,
     incoming: IncomingCall,
     orders: mpsc::Receiver<Order>,
     (place, marks): (Place, Arc<Marks>),
-) {
+) -> Option<Box<Call>> {
     let IncomingCall {
         route,
         peer,
@@ -91,7 +97,7 @@ async fn run(
                     "caller left before its call began"
                 );
             }
-            return;
+            return None;
         }
     };
     let caller = Caller::new(id, &identity.attributes, peer, path);
@@ -99,23 +105,27 @@ async fn run(
         // It was live a moment ago.
         Arrival::New if back => dial_route(&mut legs, &route),
         Arrival::New => {}
-        Arrival::Joins(live) => return hand_over(&edge, live, socket, identity, peer).await,
+        Arrival::Joins(live) => {
+            hand_over(&edge, live, socket, identity, peer).await;
+            return None;
+        }
         Arrival::Refused(why) => {
-            return refuse(&edge, socket, peer, caller.call_sid(), why).await;
+            refuse(&edge, socket, peer, caller.call_sid(), why).await;
+            return None;
         }
     }
     let Some(pool) = edge.pools.get(&route.settings().workers) else {
         let pool = &route.settings().workers;
         error!(session = %id, pool, "call dropped: its route names a pool that is not there");
-        return;
+        return None;
     };
     let streams = Streams::new(pool.clone(), bell.clone());
     let now = edge.clock.now();
     let mut out = Vec::new();
-    let mut call = Call {
+    let mut call = Box::new(Call {
         session: Session::new(setup(&edge, id, &route, &identity, &socket), now, &mut out),
         depth: Depth::new(edge.metrics.sessions.clone(), marks),
-        attributes: identity.attributes,
+        attributes: Arc::new(identity.attributes),
         bell,
         legs,
         streams,
@@ -126,11 +136,12 @@ async fn run(
         out,
         finished: false,
         edge,
-    };
-    place.recorded(call.story.record());
+        place,
+        _permit: permit,
+    });
+    call.place.recorded(call.story.record());
     call.begin(now, socket, identity.frames);
-    Box::pin(call.run()).await;
-    drop((place, permit));
+    Some(call)
 }
 
 fn setup(

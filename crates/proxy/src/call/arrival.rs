@@ -7,6 +7,7 @@
 use std::{
     future::poll_fn,
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -202,7 +203,7 @@ impl Call {
         // Before anything is performed: the engine may want to write to it at once.
         self.legs.add_caller(leg.clone(), socket);
         self.story.joined(peer, attributes.get("stream_sid"));
-        self.attributes = attributes;
+        self.attributes = Arc::new(attributes);
         self.perform(now);
         self.hear(&leg, frames);
     }

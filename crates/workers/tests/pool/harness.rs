@@ -137,7 +137,7 @@ pub(crate) fn request(session: u128) -> SeekRequest {
             doubt: None,
             failed: Vec::new(),
         },
-        attributes: [("call_sid".to_owned(), format!("CA{session}"))].into(),
+        attributes: Arc::new([("call_sid".to_owned(), format!("CA{session}"))].into()),
         limits: Limits::default(),
     }
 }

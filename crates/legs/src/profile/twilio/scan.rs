@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2_iter, memmem};
 use serde::Deserialize;
 
 /// What kind of message it is.
@@ -30,14 +31,11 @@ pub(super) fn event(text: &[u8]) -> Event {
 /// The bytes of audio that a media message carries in base64. An escaped slash (`\/`) counts once.
 pub(super) fn payload_bytes(text: &[u8]) -> Option<usize> {
     const KEY: &[u8] = b"\"payload\"";
-    let key = text.windows(KEY.len()).position(|window| window == KEY)?;
+    let key = memmem::find(text, KEY)?;
     let value = after(after(&text[key + KEY.len()..], b':')?, b'"')?;
-    let end = value.iter().position(|&byte| byte == b'"')?;
-    let digits = value[..end]
-        .iter()
-        .filter(|byte| !matches!(byte, b'\\' | b'='))
-        .count();
-    Some(digits * 3 / 4)
+    let end = memchr(b'"', value)?;
+    let others = memchr2_iter(b'\\', b'=', &value[..end]).count();
+    Some((end - others) * 3 / 4)
 }
 
 fn leading_event(text: &[u8]) -> Option<&[u8]> {
