@@ -1,11 +1,10 @@
 //! Shares of calls and pins, over a thousand calls.
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::line::Line;
-use crate::{exchange::dial, support::soon};
+use super::line::{Line, stream_sid, until_closed};
 
 const CALLS: usize = 1_000;
 /// One call in so many is of the tenant that is pinned.
@@ -18,34 +17,10 @@ const DEVIATIONS: f64 = 5.0;
 
 /// A whole call of a tenant: tells which version answered it.
 async fn call(line: &Line, number: usize, tenant: &str) -> String {
-    let mut socket = dial(line.callers, "/twilio").await.unwrap();
-    let (stream_sid, call_sid) = (format!("MZ{number:032}"), format!("CA{number:032}"));
-    let start = json!({
-        "event": "start",
-        "sequenceNumber": "1",
-        "streamSid": stream_sid,
-        "start": {
-            "streamSid": stream_sid,
-            "callSid": call_sid,
-            "accountSid": "AC00000000000000000000000000000000",
-            "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": {"tenant": tenant},
-        },
-    });
-    let connected = json!({"event": "connected", "protocol": "Call", "version": "1.0.0"});
-    for message in [connected, start] {
-        socket
-            .send(Message::text(message.to_string()))
-            .await
-            .unwrap();
-    }
-    let answer = soon("an answer", socket.next()).await.unwrap().unwrap();
-    let answer = answer.into_text().unwrap();
-    let version = answer.split(' ').nth(1).unwrap().to_owned();
-    let stop = json!({"event": "stop", "sequenceNumber": "2", "streamSid": stream_sid});
+    let (mut socket, version) = line.twilio(number, tenant).await;
+    let stop = json!({"event": "stop", "sequenceNumber": "2", "streamSid": stream_sid(number)});
     socket.send(Message::text(stop.to_string())).await.unwrap();
-    while let Some(Ok(_)) = soon("the end of a call", socket.next()).await {}
+    until_closed(socket).await;
     version
 }
 

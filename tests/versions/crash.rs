@@ -7,15 +7,20 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::line::{Counting, Line, words};
 use crate::support::soon;
 
-const RULES: &str = "rollout: {weights: {v1: 90, v2: 10}, \
-                     set_aside: {sessions: 3, within: 30s, probe_after: 1s}},";
+const SHARES: &str = "weights: {v1: 90, v2: 10}";
+/// Nothing but its share keeps calls from the canary.
+const BY_SHARE_ALONE: &str = "set_aside: {sessions: 1000, within: 30s, probe_after: 1s}";
+const AT_THREE: &str = "set_aside: {sessions: 3, within: 30s, probe_after: 1s}";
 /// Calls that stand with the version that works, all the while.
 const BYSTANDERS: usize = 5;
-/// The share of calls that the canary may have touched at most, where a few more are no wonder.
+/// Calls that meet a canary that is ready, the share of them that it may touch, and by how many standard
+/// deviations it may be more: beyond that is one run in a million.
+const CALLS: u32 = 60;
 const SHARE: f64 = 0.1;
 const DEVIATIONS: f64 = 5.0;
 const SET_ASIDE: &str =
     "version set aside: it failed several sessions, which go to another version";
+const TRIED_AGAIN: &str = "version tried again";
 const TAKEN_BACK: &str = "version taken back: a call went well on it";
 /// The canary's place.
 const CANARY: usize = 2;
@@ -56,30 +61,44 @@ fn touched(line: &Line) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_version_that_crashes_at_every_call_costs_none_and_is_taken_back_when_it_works() {
-    let line = Line::start(3, RULES).await;
+    let rules = |set_aside| format!("rollout: {{{SHARES}, {set_aside}}},");
+    let line = Line::start(3, &rules(BY_SHARE_ALONE)).await;
     let _workers = [line.worker(0, &["v1"]).await, line.worker(1, &["v1"]).await];
     let mut bystanders: Vec<Counting> = line.call(BYSTANDERS).await;
     let undisturbed = words(&line.told("call began", BYSTANDERS).await, "session");
     let (stop, crashing) = crash_loop(&line);
 
-    let mut calls = 0_u32;
+    for _ in 0..CALLS {
+        line.is(CANARY, "ready").await;
+        assert_eq!(short_call(&line).await, "v1");
+        for bystander in &mut bystanders {
+            assert_eq!(bystander.asks().await, "v1");
+        }
+    }
+    let expected = f64::from(CALLS) * SHARE;
+    let allowed = expected + DEVIATIONS * (expected * (1.0 - SHARE)).sqrt();
+    let by_share = touched(&line).len();
+    assert!(by_share as f64 <= allowed, "{by_share} of {CALLS} calls");
+
+    line.rules(&rules(AT_THREE)).await;
     let calling = async {
         while line.lines(SET_ASIDE).is_empty() {
             assert_eq!(short_call(&line).await, "v1");
-            calls += 1;
-            for bystander in &mut bystanders {
-                assert_eq!(bystander.asks().await, "v1");
-            }
         }
     };
     soon("the version to be set aside", calling).await;
-    let touched = touched(&line).len() as f64;
-    let expected = f64::from(calls) * SHARE;
-    let allowed = expected + DEVIATIONS * (expected * (1.0 - SHARE)).sqrt();
-    // Those that set it aside may be the first that came.
+    let enough = touched(&line).len();
+    assert!(enough > by_share, "it is set aside for what it does");
+    let trying = async {
+        while line.lines(TRIED_AGAIN).is_empty() {
+            assert_eq!(short_call(&line).await, "v1");
+        }
+    };
+    soon("the version to be tried again", trying).await;
+    let tried = line.lines(TRIED_AGAIN).len();
     assert!(
-        (1.0..=allowed.max(3.0)).contains(&touched),
-        "{touched} of {calls} calls"
+        touched(&line).len() <= enough + tried,
+        "only those that try it"
     );
 
     // What it needed is there now.

@@ -110,6 +110,6 @@ fn one_way(pool: &str, workers: &[WorkerStatus]) -> Option<Finding> {
             "version {} writes schema {}, which no other version reads",
             alone.version, alone.writes
         ),
-        "change schemas in two steps (docs/rollout.md), or calls cannot go back",
+        "change schemas in two steps (docs/rollout.md): calls with state do not go there, or not back",
     ))
 }

@@ -215,6 +215,7 @@ impl Entry {
         let rollout = self.pod.as_ref().and_then(|pod| pod.rollout.as_ref());
         Home {
             version: Arc::clone(&self.about.version),
+            reads: self.about.reads.clone(),
             writes: self.about.writes,
             deployment: rollout.map(|rollout| Arc::clone(&rollout.deployment)),
         }

@@ -75,13 +75,12 @@ pub(crate) fn pick<'a>(
     let mut newest = Newest::default();
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     for candidate in &all {
-        let one_way = is_one_way(candidate, &all, wish);
-        if let Some(why) = refusal(candidate, wish, one_way) {
+        if let Some(why) = refusal(candidate, &all, wish) {
             *refusals.entry(why).or_default() += 1;
             continue;
         }
         newest.note(candidate);
-        fit.push((Rank::of(candidate, wish, one_way), *candidate));
+        fit.push((Rank::of(candidate, wish), *candidate));
     }
     fit.into_iter()
         .max_by(|(rank, one), (known, other)| {
@@ -114,7 +113,6 @@ pub(crate) fn is_better(chosen: &Candidate<'_>, current: &Candidate<'_>, wish: &
 struct Rank {
     admitted: bool,
     sound: bool,
-    returns: bool,
     trust: Trust,
     pinned: bool,
     kept: bool,
@@ -123,7 +121,7 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Self {
+    fn of(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Self {
         let (version, rules) = (candidate.version, wish.rules);
         let standing = Standing::of(version, wish.session, wish.attributes, rules);
         let stays = rules.existing == Existing::Pinned;
@@ -131,7 +129,6 @@ impl Rank {
         Self {
             admitted: !candidate.ejected,
             sound: !candidate.aside,
-            returns: !one_way,
             trust: trust(candidate, wish),
             pinned: standing.pinned,
             kept: stays && wish.home.is_some_and(|home| *home.version == *version),
@@ -143,17 +140,19 @@ impl Rank {
 }
 
 /// Whether a session that goes there could never go back: the candidate writes another schema than
-/// the session has, and no worker of another version reads it. One that is about to go counts: the
-/// last of a deploy still shows that the release before reads what the new one writes.
+/// the session has, which neither the version that it comes from reads nor any other of which a worker
+/// runs. One that is about to go counts: the last of a deploy still shows what its release reads. So
+/// does one that was lost, or the crash of the last would cost its sessions.
 fn is_one_way(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>) -> bool {
     let writes = candidate.writes;
-    let home = wish.home;
-    let changes = wish.schema != 0
-        && writes != 0
-        && writes != wish.schema
-        && !wish.rules.rollout.allow_one_way
-        && home.is_none_or(|home| *home.version != *candidate.version && home.writes != writes);
+    let changes = wish.schema != 0 && writes != 0 && writes != wish.schema;
     changes
+        && !wish.rules.rollout.allow_one_way
+        && !wish.home.is_some_and(|home| {
+            *home.version == *candidate.version
+                || home.writes == writes
+                || home.reads.contains(&writes)
+        })
         && !all.iter().any(|other| {
             other.runs && other.version != candidate.version && other.reads.contains(&writes)
         })
@@ -211,7 +210,7 @@ fn trust(candidate: &Candidate<'_>, wish: &Wish<'_>) -> Trust {
     }
 }
 
-fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Option<String> {
+fn refusal(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>) -> Option<String> {
     if let Some(word) = candidate.unfit {
         return Some(word.to_owned());
     }
@@ -231,8 +230,8 @@ fn refusal(candidate: &Candidate<'_>, wish: &Wish<'_>, one_way: bool) -> Option<
     if wish.rules.is_disabled(candidate.version) {
         return Some("of a disabled version".to_owned());
     }
-    // A session that has no other place is better off there than nowhere.
-    if one_way && wish.planned {
+    // Even where there is no other place: whether calls cross for good is for people to say.
+    if is_one_way(candidate, all, wish) {
         return Some(format!(
             "writes schema {}, which no other version reads (see allow_one_way)",
             candidate.writes

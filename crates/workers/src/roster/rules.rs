@@ -90,6 +90,7 @@ impl Default for Rules {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Home {
     pub(crate) version: Arc<str>,
+    pub(crate) reads: Vec<u32>,
     pub(crate) writes: u32,
     pub(crate) deployment: Option<Arc<str>>,
 }

@@ -190,6 +190,7 @@ fn a_session_that_no_one_can_read_does_not_hold_up_others() {
     let old = world.ready(1, "v1");
     let unreadable = Seek {
         schema: 9,
+        avoid: Some(old),
         ..seek()
     };
     world.roster.workers.get_mut(&old).unwrap().about.reads = vec![1, 9];

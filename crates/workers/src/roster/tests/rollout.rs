@@ -235,12 +235,13 @@ fn calls_with_state_do_not_go_where_they_could_not_come_back_from() {
     let said = world.seek(1, &leaves(old)).unwrap_err();
     assert!(said.contains("writes schema 2"), "{said}");
 
-    // Without any other place it is better off there than nowhere.
+    // Not even where there is no other place.
     let recovery = Seek {
         planned: false,
         ..leaves(old)
     };
-    assert_eq!(world.seek(1, &recovery).unwrap().worker, new);
+    let said = world.seek(1, &recovery).unwrap_err();
+    assert!(said.contains("allow_one_way"), "{said}");
 
     // A third version can read it: now there is a way back.
     let bridge = world.ready(3, "v1b");
@@ -256,6 +257,23 @@ fn calls_with_state_do_not_go_where_they_could_not_come_back_from() {
     assert_eq!(world.told(old), 0);
     world.rules(|rules| rules.rollout.allow_one_way = true);
     assert_eq!(world.told(old), 1);
+    assert_eq!(world.seek(1, &recovery).unwrap().worker, new);
+}
+
+#[test]
+fn the_version_that_a_call_comes_from_is_a_way_back_even_if_nothing_of_it_is_left() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.attach(1);
+    let new = world.ready(2, "v2");
+    world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
+    world.roster.workers.get_mut(&old).unwrap().about.reads = vec![1, 2];
+    world.roster.lost(old, "gone".to_owned(), world.now);
+    let recovery = Seek {
+        planned: false,
+        ..leaves(old)
+    };
+    assert_eq!(world.seek(1, &recovery).unwrap().worker, new);
 }
 
 #[test]
