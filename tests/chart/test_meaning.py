@@ -20,6 +20,12 @@ def templates_of(values, chart=CHART):
     return {workload: pod for workload, pod in pods(objects(values, chart)) if "Pod/" not in workload}
 
 
+def changed(before, after):
+    """Workloads whose pods an upgrade replaces; it makes and deletes none."""
+    assert set(before) == set(after)
+    return {workload for workload in before if before[workload] != after[workload]}
+
+
 class Drain(unittest.TestCase):
     def test_a_pod_is_given_what_its_drain_takes(self):
         for name, values in CASES.items():
@@ -70,17 +76,17 @@ class Rollouts(unittest.TestCase):
         self.assertEqual(templates_of(given), templates_of(with_values(given, **longer)))
         before = templates_of(CASES["default"])
         after = templates_of(with_values(CASES["default"], **longer))
-        self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-edge"})
+        self.assertEqual(changed(before, after), {"Deployment/demo-holdline-edge"})
 
     def test_other_configuration_rolls_the_edges_alone(self):
         before = templates_of(CASES["default"])
         after = templates_of(with_values(CASES["default"], **{"edge.config": {"log": {"format": "text"}}}))
-        self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-edge"})
+        self.assertEqual(changed(before, after), {"Deployment/demo-holdline-edge"})
 
     def test_a_bridges_file_rolls_the_workers_alone(self):
         before = templates_of(CASES["default"])
         after = templates_of(with_values(CASES["default"], **{"worker.bridge.instructions": "Be brief."}))
-        self.assertEqual(self.changed(before, after), {"Deployment/demo-holdline-worker"})
+        self.assertEqual(changed(before, after), {"Deployment/demo-holdline-worker"})
 
     def test_the_chart_s_version_rolls_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -105,9 +111,29 @@ class Rollouts(unittest.TestCase):
         rolling = one(objects(CASES["default"]), "Deployment", "-edge")["spec"]["strategy"]["rollingUpdate"]
         self.assertEqual(rolling, {"maxSurge": 1, "maxUnavailable": 0})
 
-    def changed(self, before, after):
-        self.assertEqual(set(before), set(after))
-        return {workload for workload in before if before[workload] != after[workload]}
+
+class Secrets(unittest.TestCase):
+    def test_while_twilio_s_token_is_changed_edges_are_given_both(self):
+        before = CASES["default"]
+        after = with_values(before, **{"secrets.keys": {"twilioSecondaryAuthToken": "NEXT"}})
+        for values, tokens in (
+            (before, {"auth_token": "TWILIO_AUTH_TOKEN"}),
+            (after, {"auth_token": "TWILIO_AUTH_TOKEN", "secondary_auth_token": "NEXT"}),
+        ):
+            found = objects(values)
+            signature = edge_config(found)["listeners"][0]["routes"][0]["signature"]
+            read = {name: it["file"] for name, it in signature.items() if name != "public_url"}
+            pod = pod_of(found, "Deployment/demo-holdline-edge")
+            secret = next(it["secret"] for it in pod["spec"]["volumes"] if it["name"] == "holdline-secrets")
+            files = {f"/etc/holdline/secrets/{it['path']}": it["key"] for it in secret["items"]}
+            self.assertEqual({name: files[file] for name, file in read.items()}, tokens)
+        # Secrets are read at the start.
+        self.assertEqual(changed(templates_of(before), templates_of(after)), {"Deployment/demo-holdline-edge"})
+
+    def test_the_store_is_asked_for_what_is_read(self):
+        found = objects(CASES["hpa"])
+        asked = {it["secretKey"]: it["remoteRef"] for it in one(found, "ExternalSecret")["spec"]["data"]}
+        self.assertEqual(asked["TWILIO_SECONDARY_AUTH_TOKEN"], {"key": "voice/twilio", "property": "secondary"})
 
 
 class Rights(unittest.TestCase):

@@ -44,6 +44,13 @@ secrets.existingSecret is empty: make a Secret with the keys of secrets.keys and
 {{- if and $secrets.existingSecret $secrets.external.enabled }}
 secrets.existingSecret and secrets.external.enabled are both set: the Secret can come from one place only.
 {{- end }}
+{{- with $secrets.keys.twilioSecondaryAuthToken }}
+{{- if not (and $.Values.twilio.enabled $.Values.twilio.checkSignature) }}
+secrets.keys.twilioSecondaryAuthToken ({{ . }}) is set, and no signature is checked with it: empty it, or set twilio.enabled and twilio.checkSignature.
+{{- else if eq . $secrets.keys.twilioAuthToken }}
+secrets.keys.twilioAuthToken and secrets.keys.twilioSecondaryAuthToken are both {{ . }}: edges would know one token only. Give each its own key.
+{{- end }}
+{{- end }}
 {{- if $secrets.external.enabled }}
 {{- if not $secrets.external.store.name }}
 secrets.external.store.name is empty: name the SecretStore to read from.

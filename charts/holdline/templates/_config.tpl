@@ -9,6 +9,9 @@ openaiApiKey: openai-api-key
 {{- end }}
 {{- if and .Values.twilio.enabled .Values.twilio.checkSignature }}
 twilioAuthToken: twilio-auth-token
+{{- if .Values.secrets.keys.twilioSecondaryAuthToken }}
+twilioSecondaryAuthToken: twilio-secondary-auth-token
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -32,6 +35,9 @@ profile: twilio
 signature:
   public_url: {{ $twilio.publicUrl | quote }}
   auth_token: {file: /etc/holdline/secrets/twilio-auth-token}
+{{- if .Values.secrets.keys.twilioSecondaryAuthToken }}
+  secondary_auth_token: {file: /etc/holdline/secrets/twilio-secondary-auth-token}
+{{- end }}
 {{- else }}
 signature: "off"
 {{- end }}
