@@ -128,8 +128,14 @@ impl Edge {
 
     /// SIGTERM. The edge must end well, having said nothing but log lines (a panic is none) and
     /// broken off no call.
-    pub(crate) async fn end(mut self) {
-        self.process.end(Ending::Terminate).await;
+    pub(crate) async fn end(self) {
+        self.signal(Ending::Terminate);
+        self.ended().await;
+    }
+
+    /// Waits for its end after SIGTERM, which must be as good.
+    pub(crate) async fn ended(mut self) {
+        self.process.ended(Ending::Terminate).await;
         let said = self.process.said();
         for line in said.lines() {
             let parsed: Value = serde_json::from_str(line)

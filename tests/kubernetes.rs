@@ -8,9 +8,12 @@ use holdline_kubesim::{GoneAs, Kind, Recording, Verb};
 mod cost;
 mod ground;
 mod rolling;
+mod sidecar;
 mod upsets;
 
 use ground::{Ground, Shape};
+
+use crate::support::soon;
 
 /// Calls under which an API server has its bad days.
 const CALLS: u32 = 4;
@@ -25,9 +28,19 @@ async fn a_lost_history_and_cut_watches_hurt_no_call() {
 
     // A cut watch goes on from where it was.
     let lists = ground.cluster.lists(Kind::EndpointSlice);
-    ground.cluster.bookmark(Kind::EndpointSlice);
+    ground.cluster.until_watched(Kind::EndpointSlice, 1).await;
     ground.cluster.cut();
     ground.is_followed("cut").await;
+    assert_eq!(ground.cluster.lists(Kind::EndpointSlice), lists);
+
+    // So does one for which nothing happened for so long that its last event is no beginning any more:
+    // it was told by a bookmark how far the world has come.
+    ground.cluster.until_watched(Kind::EndpointSlice, 1).await;
+    let watches = ground.cluster.watches(Kind::EndpointSlice);
+    ground.cluster.bookmark(Kind::EndpointSlice);
+    ground.cluster.compact();
+    let next = ground.cluster.until_begun(Kind::EndpointSlice, watches + 1);
+    soon("the next watch", next).await;
     assert_eq!(ground.cluster.lists(Kind::EndpointSlice), lists);
 
     for gone in [GoneAs::Event, GoneAs::Status] {
@@ -88,6 +101,33 @@ async fn workers_that_are_known_stay_while_the_api_server_is_away() {
     ground.edge.end().await;
 }
 
+/// Waits until the edge has said that it may not do this with EndpointSlices, and what would allow it.
+async fn is_told(ground: &Ground, verb: Verb) {
+    let words = format!("does not allow this edge to {verb} endpointslices");
+    let told = ground.told_why(&words).await;
+    assert_eq!(told["level"], "ERROR", "{told}");
+    let rule =
+        "{apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list, watch]}";
+    assert!(told["why"].as_str().unwrap().contains(rule), "{told}");
+}
+
+#[tokio::test]
+async fn an_edge_that_was_given_no_right_says_so_and_finds_workers_when_it_is() {
+    let mut ground = Ground::empty(Shape {
+        denied: vec![(Verb::List, Kind::EndpointSlice)],
+        ..Shape::default()
+    })
+    .await;
+    ground.workload.roll("v1");
+    ground.scale_up("v1", 1).await;
+    is_told(&ground, Verb::List).await;
+    assert_eq!(ground.workers().await, [] as [serde_json::Value; 0]);
+    ground.cluster.allow(Verb::List, Kind::EndpointSlice);
+    ground.until_ready(1).await;
+    let calls = ground.dial(1).await;
+    ground.judge(calls).await;
+}
+
 #[tokio::test]
 async fn what_is_denied_is_named_and_taken_up_when_it_is_allowed() {
     let mut ground = Ground::with_workers(Shape {
@@ -117,16 +157,14 @@ async fn what_is_denied_is_named_and_taken_up_when_it_is_allowed() {
     ground.put_token("second-token");
     ground.is_followed("renewed").await;
 
-    ground.cluster.deny(Verb::Watch, Kind::EndpointSlice);
-    let told = ground
-        .told_why("does not allow this edge to watch endpointslices")
-        .await;
-    assert_eq!(told["level"], "ERROR", "{told}");
-    let rule =
-        "{apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list, watch]}";
-    assert!(told["why"].as_str().unwrap().contains(rule), "{told}");
-    ground.cluster.allow(Verb::Watch, Kind::EndpointSlice);
-    ground.is_followed("allowed").await;
+    for verb in [Verb::Watch, Verb::List] {
+        ground.cluster.deny(verb, Kind::EndpointSlice);
+        // What goes on from where it was asks for no list.
+        ground.cluster.forget(GoneAs::Status);
+        is_told(&ground, verb).await;
+        ground.cluster.allow(verb, Kind::EndpointSlice);
+        ground.is_followed(&format!("allowed-to-{verb}")).await;
+    }
 
     let said = ground.edge.said();
     assert!(!said.contains("first-token") && !said.contains("second-token"));

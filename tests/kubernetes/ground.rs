@@ -164,6 +164,17 @@ impl Ground {
         self.workload.remove(pod);
     }
 
+    /// A pod's container is killed, and started again in its place: the pod stays the same.
+    pub(crate) async fn restart(&mut self, name: &str, version: &str) {
+        let Pod { place, mut process } = self.pods.remove(name).unwrap();
+        process.end(Ending::Kill).await;
+        self.workload.not_ready(name);
+        let process = self.process(version, &place);
+        process.told("worker is listening").await;
+        self.workload.ready(name);
+        self.pods.insert(name.to_owned(), Pod { place, process });
+    }
+
     /// Starts a worker process that no API server knows of.
     pub(crate) async fn launch(&mut self, version: &str) -> String {
         let name = self.start(version);
@@ -373,6 +384,12 @@ impl Ground {
         let number = self.next();
         let name = format!("workers-{version}-{number}");
         let place = Place::reserve();
+        let process = self.process(version, &place);
+        self.pods.insert(name.clone(), Pod { place, process });
+        name
+    }
+
+    fn process(&self, version: &str, place: &Place) -> Running {
         let listen = place.address.to_string();
         let file = bridge_file(&self.folder);
         let arguments = [
@@ -386,9 +403,7 @@ impl Ground {
             "--grace",
             self.grace,
         ];
-        let process = Running::start(&arguments, &[]);
-        self.pods.insert(name.clone(), Pod { place, process });
-        name
+        Running::start(&arguments, &[])
     }
 
     fn next(&mut self) -> u8 {

@@ -16,6 +16,10 @@ const AT_A_TIME: usize = 2;
 const GRACE: &str = "10m";
 /// How far two events are apart that belong together.
 const APART: Duration = Duration::from_secs(1);
+/// A deploy under calls takes no longer than one without, but for this...
+const LONGER: Duration = Duration::from_secs(2);
+/// ...in one of so many deploys: the machine may be busy with other things.
+const DEPLOYS_MAX: u64 = 3;
 /// All old workers are gone for so long before a new one is ready.
 const NOBODY_FOR: Duration = Duration::from_secs(5);
 
@@ -42,11 +46,9 @@ async fn deploy(ground: &mut Ground, version: &str, order: Order) {
     for leaving in old.chunks(AT_A_TIME) {
         ground.scale_up(version, leaving.len()).await;
         // The controller does not ask whether anybody has seen the new ones yet.
-        for pod in leaving {
-            match order {
-                Order::Usual => ground.workload.terminating(pod),
-                Order::SignalFirst | Order::GoneAtOnce => {}
-                Order::NoticeFirst => ground.workload.terminating(pod),
+        if matches!(order, Order::Usual | Order::NoticeFirst) {
+            for pod in leaving {
+                ground.workload.terminating(pod);
             }
         }
         if order == Order::GoneAtOnce {
@@ -76,7 +78,8 @@ async fn deploy(ground: &mut Ground, version: &str, order: Order) {
     }
 }
 
-/// A deploy without calls, and one under calls. How long each takes is printed for docs/kubernetes.md.
+/// A deploy without calls, and one under calls, which may take but little longer. How long each takes is
+/// printed for docs/kubernetes.md.
 #[allow(clippy::print_stdout, reason = "figures, for who asks for them")]
 async fn deploys_in(order: Order) {
     let _alone = ALONE.lock().await;
@@ -92,23 +95,24 @@ async fn deploys_in(order: Order) {
     ground.until_ready(WORKERS).await;
 
     let mut calls = ground.dial(CALLS).await;
-    let begun = Instant::now();
-    deploy(&mut ground, "v3", order).await;
-    let with = begun.elapsed();
-    println!(
-        "{order:?}: {:.2} s without calls, {:.2} s with {CALLS}",
-        without.as_secs_f64(),
-        with.as_secs_f64()
-    );
-    ground.go_on(&mut calls, 50).await;
-    let workers = ground.workers().await;
-    let on_the_new = |row: &&serde_json::Value| row["version"] == "v3";
-    let sessions = workers.iter().filter(on_the_new);
-    let sessions: u64 = sessions.filter_map(|row| row["sessions"].as_u64()).sum();
-    assert_eq!(sessions, u64::from(CALLS), "{workers:?}");
+    let mut deploys = 0;
+    let with = loop {
+        deploys += 1;
+        let version = format!("v{}", deploys + 2);
+        let begun = Instant::now();
+        deploy(&mut ground, &version, order).await;
+        let with = begun.elapsed();
+        println!("{order:?}: {without:.2?} without calls, {with:.2?} with {CALLS}");
+        ground.go_on(&mut calls, 50).await;
+        assert_eq!(ground.calls_of(&version).await, u64::from(CALLS));
+        if with <= without + LONGER || deploys == DEPLOYS_MAX {
+            break with;
+        }
+    };
+    assert!(with <= without + LONGER, "{without:?} became {with:?}");
 
     let moves = ground.judge(calls).await;
-    assert_eq!(moves.iter().max(), Some(&1), "{moves:?}");
+    assert_eq!(moves.iter().max(), Some(&deploys), "{moves:?}");
     ground.edge.end().await;
 }
 

@@ -1,7 +1,7 @@
 //! What else happens while workers are rolled: fewer pods than before, a change of mind, nodes that are
 //! drained, and a second Deployment behind the same Service.
 
-use holdline_kubesim::Workload;
+use holdline_kubesim::{Kind, Verb, Workload};
 use serde_json::Value;
 
 use super::ground::{Ground, NAMESPACE, SERVICE, Shape};
@@ -12,7 +12,11 @@ const CALLS: u32 = 8;
 const FURTHER: u64 = 25;
 
 async fn with_pods(version: &str, pods: usize) -> (Ground, Vec<String>) {
-    let mut ground = Ground::empty(Shape::default()).await;
+    with_pods_in(Shape::default(), version, pods).await
+}
+
+async fn with_pods_in(shape: Shape, version: &str, pods: usize) -> (Ground, Vec<String>) {
+    let mut ground = Ground::empty(shape).await;
     ground.workload.roll(version);
     let names = ground.scale_up(version, pods).await;
     ground.until_ready(pods).await;
@@ -101,6 +105,48 @@ async fn evictions_and_scaling_in_mid_rollout_move_no_call_twice() {
     let moves = ground.judge(calls).await;
     assert!(moves.iter().all(|moves| *moves == 1), "{moves:?}");
     ground.edge.end().await;
+}
+
+/// The container of an old pod is killed and started again in its place, while a pod of the new version
+/// is evicted: workers of the old version come while one of the new goes, and yet it is no roll-back.
+async fn a_restart_in_place(shape: Shape) {
+    let (mut ground, old) = with_pods_in(shape, "v1", 3).await;
+    let mut calls = ground.dial(CALLS).await;
+    ground.workload.roll("v2");
+    ground.scale_up("v2", 2).await;
+    ground.retire(&old[0]).await;
+    let evicted = ground.scale_up("v2", 1).await.remove(0);
+    ground.until_ready(5).await;
+    ground.workload.terminating(&evicted);
+    ground.until_ready(4).await;
+    ground.restart(&old[1], "v1").await;
+    ground.until_ready(4).await;
+    ground.terminate(&evicted);
+    ground.ended(evicted.clone()).await;
+    ground.workload.remove(&evicted);
+    ground.go_on(&mut calls, FURTHER).await;
+    for pod in [&old[2], &old[1]] {
+        ground.retire(pod).await;
+    }
+    all_with(&ground, "v2").await;
+    ground.go_on(&mut calls, FURTHER).await;
+    let moves = ground.judge(calls).await;
+    assert!(moves.iter().all(|moves| *moves == 1), "{moves:?}");
+    ground.edge.end().await;
+}
+
+#[tokio::test]
+async fn a_restart_in_place_in_mid_rollout_moves_no_call_twice() {
+    a_restart_in_place(Shape::default()).await;
+}
+
+#[tokio::test]
+async fn nor_does_it_where_the_order_of_versions_is_learnt() {
+    a_restart_in_place(Shape {
+        denied: vec![(Verb::List, Kind::ReplicaSet)],
+        ..Shape::default()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     /// Watches that are open.
     pub(crate) open: Vec<Kind>,
+    /// Watches begun so far.
+    pub(crate) begun: Vec<Kind>,
     /// Lists answered so far.
     pub(crate) lists: Vec<Kind>,
     /// Requests turned down so far.
@@ -171,6 +173,12 @@ impl Cluster {
         });
     }
 
+    /// History is compacted, as real API servers do it every few minutes: a watch that goes on from
+    /// before now is told that its version is gone. Those that are open are not touched.
+    pub fn compact(&self) {
+        self.change(|world| world.store.compact());
+    }
+
     /// All watches end in the middle.
     pub fn cut(&self) {
         self.change(|world| world.faults.cuts += 1);
@@ -228,6 +236,19 @@ impl Cluster {
     /// Waits until so many watches of a kind are open. Cancel safe.
     pub async fn until_watched(&self, kind: Kind, count: usize) {
         self.until(|world| world.open.iter().filter(|it| **it == kind).count() == count)
+            .await;
+    }
+
+    /// How many watches of a kind have begun.
+    #[must_use]
+    pub fn watches(&self, kind: Kind) -> usize {
+        let world = self.0.shared.world();
+        world.begun.iter().filter(|it| **it == kind).count()
+    }
+
+    /// Waits until so many watches of a kind have begun. Cancel safe.
+    pub async fn until_begun(&self, kind: Kind, count: usize) {
+        self.until(|world| world.begun.iter().filter(|it| **it == kind).count() >= count)
             .await;
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct Store {
     version: u64,
     /// Watches from before are told that their version is gone.
     floor: u64,
+    /// No watch can begin before this.
+    compacted: u64,
     objects: BTreeMap<Key, Value>,
     history: VecDeque<Event>,
 }
@@ -168,6 +170,15 @@ impl Store {
         self.version += 1;
         self.floor = self.version;
         self.history.clear();
+    }
+
+    /// What happened so far can be no watch's beginning any more; those that are open go on.
+    pub(crate) fn compact(&mut self) {
+        self.compacted = self.version;
+    }
+
+    pub(crate) fn is_compacted(&self, version: u64) -> bool {
+        version < self.compacted
     }
 
     /// What happened since; `None` where that is forgotten.

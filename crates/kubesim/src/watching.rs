@@ -27,9 +27,10 @@ pub(crate) fn watch(shared: &Arc<Shared>, asked: Asked) -> Response<Answer> {
     let version = asked.parameter("resourceVersion").parse().unwrap_or(0);
     let (gone, cuts, silences) = {
         let world = shared.world();
-        let gone = world.store.since(version).is_none();
-        let as_status = gone && world.faults.gone_as == GoneAs::Status;
-        (as_status, world.faults.cuts, world.faults.silences)
+        let forgotten = world.store.since(version).is_none();
+        let as_status = forgotten && world.faults.gone_as == GoneAs::Status;
+        let gone = as_status || world.store.is_compacted(version);
+        (gone, world.faults.cuts, world.faults.silences)
     };
     if gone {
         shared.change(|world| world.refused += 1);
@@ -92,7 +93,9 @@ impl Watching {
             if self.over {
                 return None;
             }
+            // What it is told at its very end counts, too.
             tokio::select! {
+                biased;
                 _ = self.changes.changed() => {}
                 () = sleep_until(self.until), if !silent => return None,
             }
@@ -155,7 +158,10 @@ struct Open {
 
 impl Open {
     fn new(shared: &Arc<Shared>, kind: Kind) -> Self {
-        shared.change(|world| world.open.push(kind));
+        shared.change(|world| {
+            world.open.push(kind);
+            world.begun.push(kind);
+        });
         Self {
             shared: Arc::clone(shared),
             kind,

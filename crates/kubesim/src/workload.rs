@@ -120,6 +120,11 @@ impl Workload {
         self.change(name, |pod| pod.ready = true);
     }
 
+    /// A pod's container is gone, to be started again, or for good.
+    pub fn not_ready(&mut self, name: &str) {
+        self.change(name, |pod| pod.ready = false);
+    }
+
     /// A pod is being deleted; it serves still.
     pub fn terminating(&mut self, name: &str) {
         self.change(name, |pod| pod.terminating = true);
