@@ -72,7 +72,7 @@ pub(crate) async fn seek(
         let place =
             match shared.reserve(request.session, &request.attributes, &request.seek, &tried) {
                 Ok(place) => place,
-                Err(words) => return Err(failure.unwrap_or(SeekError::NoneFits(words))),
+                Err(words) => return Err(no_other(failure, words)),
             };
         tried.push(place.worker());
         let address = place.connections().address().to_string();
@@ -81,11 +81,26 @@ pub(crate) async fn seek(
             Err(cause) => {
                 tracing::debug!(pool = %shared.name, session = %request.session, %address, %cause,
                     "worker did not take the stream");
-                failure = Some(SeekError::Unreachable { address, cause });
+                failure = Some((address, cause));
             }
         }
     }
-    Err(failure.unwrap_or(SeekError::Closed))
+    Err(failure.map_or(SeekError::Closed, unreachable))
+}
+
+/// What is wrong with the worker that was tried last, and with the others: what keeps a call from those
+/// is often the reason that lasts.
+fn no_other(failure: Option<(String, String)>, words: String) -> SeekError {
+    match failure {
+        None => SeekError::NoneFits(words),
+        Some((address, cause)) => {
+            unreachable((address, format!("{cause}; no other fits: {words}")))
+        }
+    }
+}
+
+fn unreachable((address, cause): (String, String)) -> SeekError {
+    SeekError::Unreachable { address, cause }
 }
 
 async fn open(
@@ -140,4 +155,24 @@ fn queue_len(limits: &Limits) -> usize {
     window
         .saturating_add(parts.saturating_mul(2))
         .saturating_add(QUEUE_SPARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_try_does_not_hide_what_keeps_a_call_from_the_others() {
+        let words = || "2 workers: 1 could not be reached, 1 cannot read schema 2".to_owned();
+        assert_eq!(no_other(None, words()), SeekError::NoneFits(words()));
+        let failure = ("10.0.0.1:50051".to_owned(), "refused".to_owned());
+        let said = no_other(Some(failure), words()).to_string();
+        assert_eq!(
+            said,
+            format!(
+                "worker 10.0.0.1:50051 did not take the stream: refused; no other fits: {}",
+                words()
+            )
+        );
+    }
 }
