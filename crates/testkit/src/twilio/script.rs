@@ -38,7 +38,7 @@ pub enum Action {
     /// Ends the call: no more media, then a quiet spell of `settle` in which all that is under
     /// way arrives, then `stop` and the close. Only after a quiet spell does missing mean lost.
     HangUp {
-        /// How long the quiet spell is.
+        /// How long the quiet spell is, and twice as long at most while anything still comes.
         settle: Duration,
     },
 }

@@ -28,12 +28,17 @@ use crate::twilio::script::{Action, Script};
 /// Old streams kept open beside the newest.
 const OLD_LIMIT: usize = 4;
 
+/// A spell is quiet once nothing has come for so long: on a machine that has more to do than it can, an
+/// answer takes longer than whoever chose the spell could know.
+const QUIET: Duration = Duration::from_millis(500);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Talking,
-    /// The quiet spell before the hang-up.
+    /// The quiet spell before the hang-up: `until` then, and while anything still comes until `latest`.
     Settling {
         until: Instant,
+        latest: Instant,
     },
     /// Only closing handshakes are left.
     Ending,
@@ -135,7 +140,7 @@ impl Call {
             }
             self.perform(action, at);
         }
-        if let Phase::Settling { until } = self.phase
+        if let Phase::Settling { until, .. } = self.phase
             && until <= at
         {
             self.hang_up(at);
@@ -155,7 +160,7 @@ impl Call {
     fn next_due(&self) -> Instant {
         let step = self.steps.front().map(|(time, _)| self.started + *time);
         let settled = match self.phase {
-            Phase::Settling { until } => Some(until),
+            Phase::Settling { until, .. } => Some(until),
             Phase::Talking | Phase::Ending => None,
         };
         let lines = self.main.iter().chain(&self.old).filter_map(Line::next_due);
@@ -213,6 +218,9 @@ impl Call {
         let at = now();
         match event {
             Event::Main(message) => {
+                if let Phase::Settling { until, latest } = &mut self.phase {
+                    *until = (*until).max((at + QUIET).min(*latest));
+                }
                 if self
                     .main
                     .as_mut()
@@ -241,7 +249,10 @@ impl Call {
         match (action, &mut self.main) {
             (Action::HangUp { settle }, Some(line)) => {
                 line.stop_media();
-                self.phase = Phase::Settling { until: at + settle };
+                self.phase = Phase::Settling {
+                    until: at + settle,
+                    latest: at + settle * 2,
+                };
             }
             (Action::HangUp { .. }, None) => self.hang_up(at),
             (Action::Replace { url, keep_old }, _) => self.replace(url, keep_old, at),
