@@ -66,6 +66,18 @@ def containers(pod):
     return pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
 
 
+def api_files(pod, container):
+    """The files that a container finds where clients of the API server look for them."""
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    names = [it["name"] for it in container.get("volumeMounts", []) if it["mountPath"] == place]
+    files = set()
+    for volume in pod["spec"].get("volumes", []):
+        for source in volume["projected"]["sources"] if volume["name"] in names else []:
+            for what in source.values():
+                files |= {it["path"] for it in what.get("items", [what])}
+    return files
+
+
 def edge_config(found):
     return yaml.safe_load(one(found, "ConfigMap", "-edge")["data"]["holdline.yaml"])
 

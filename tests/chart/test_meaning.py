@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from charts import CHART, cases, edge_config, notes, objects, one, pods, with_values
+from charts import CHART, api_files, cases, containers, edge_config, notes, objects, one, pods, with_values
 
 CASES = cases()
 
@@ -143,6 +143,21 @@ class Rights(unittest.TestCase):
             self.assertEqual([it for it in found if it["kind"] in ("Role", "RoleBinding")], [], name)
             for workload, pod in pods(found):
                 self.assertFalse(pod["spec"]["automountServiceAccountToken"], f"{name} {workload}")
+
+    def test_only_edges_that_ask_the_api_server_can(self):
+        asking = set()
+        for name, values in CASES.items():
+            found = objects(values)
+            config = edge_config(found)
+            asks = "kubernetes" in config or any("kubernetes" in it["discovery"] for it in config["workers"].values())
+            for workload, pod in pods(found):
+                self.assertFalse(pod["spec"]["automountServiceAccountToken"], f"{name} {workload}")
+                for container in containers(pod):
+                    files = {"token", "ca.crt", "namespace"} if asks and container["name"] == "holdline-edge" else set()
+                    with self.subTest(case=name, workload=workload, container=container["name"]):
+                        self.assertEqual(api_files(pod, container), files)
+                    asking |= {name} if files else set()
+        self.assertLessEqual({"default", "sidecar-worker"}, asking)
 
     def test_roles_are_of_the_namespaces_that_pools_name(self):
         roles = [it for it in objects(CASES["own-workers"]) if it["kind"] == "Role"]

@@ -5,7 +5,7 @@ import unittest
 
 import helm_python as helm
 
-from charts import CHART, cases, templates, with_values
+from charts import CHART, cases, objects, templates, with_values
 
 DEFAULT = cases()["default"]
 SIDECAR = cases()["sidecar-worker"]
@@ -79,18 +79,34 @@ CONTRADICTIONS = [
     ("TLS without the edge's certificate", "workerTls.enabled is true and workerTls.edgeSecret", HPA, {"workerTls.edgeSecret": ""}),
     ("TLS without the worker's certificate", "workerTls.enabled is true and workerTls.workerSecret", HPA, {"workerTls.workerSecret": ""}),
     ("one edge that cannot be replaced", "edge.kind is StatefulSet with one edge", STATEFUL, {"edge.replicas": 1, "edge.podDisruptionBudget": {}}),
-    ("a rollout that cannot begin", "edge.strategy.rollingUpdate has maxSurge 0", DEFAULT, {"edge.strategy.rollingUpdate.maxSurge": 0}),
+    ("a rollout that cannot begin", "edge.strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0:",
+     DEFAULT, {"edge.strategy.rollingUpdate.maxSurge": 0}),
+    ("the same in percent", "edge.strategy.rollingUpdate has maxSurge 0% and maxUnavailable 00%:",
+     DEFAULT, {"edge.strategy.rollingUpdate": {"maxSurge": "0%", "maxUnavailable": "00%"}}),
+    ("a rollout of workers that cannot begin", "worker.strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0:",
+     DEFAULT, {"worker.strategy.rollingUpdate.maxSurge": 0}),
+    ("the same of workers in percent", "worker.strategy.rollingUpdate has maxSurge 0% and maxUnavailable 0:",
+     SIDECAR, {"worker.strategy.rollingUpdate.maxSurge": "0%"}),
     ("two budgets", "edge.podDisruptionBudget has minAvailable and maxUnavailable", STATEFUL, {"edge.podDisruptionBudget.maxUnavailable": 1}),
     ("nodes that cannot be drained", "edge.podDisruptionBudget.minAvailable (3) is not less", STATEFUL, {"edge.podDisruptionBudget.minAvailable": 3}),
     ("nodes that cannot be drained, said otherwise", "edge.podDisruptionBudget.maxUnavailable is 0", DEFAULT, {"edge.podDisruptionBudget.maxUnavailable": 0}),
+    ("the same in percent", "edge.podDisruptionBudget.maxUnavailable is 0%", DEFAULT, {"edge.podDisruptionBudget.maxUnavailable": "0%"}),
+    ("a percentage that is all edges", "edge.podDisruptionBudget.minAvailable (67%) is not less than the number of edges (3)",
+     STATEFUL, {"edge.podDisruptionBudget.minAvailable": "67%"}),
+    ("nodes that workers keep", "worker.podDisruptionBudget.maxUnavailable is 0:", DEFAULT, {"worker.podDisruptionBudget.maxUnavailable": 0}),
+    ("the same in percent", "worker.podDisruptionBudget.maxUnavailable is 0%", SIDECAR, {"worker.podDisruptionBudget.maxUnavailable": "0%"}),
     ("metrics that nobody may scrape", "metrics.serviceMonitor.enabled is true, and networkPolicy", DEFAULT, {"metrics.serviceMonitor.enabled": True}),
     ("one port for two", "edge.ports.callers and edge.ports.admin are both 8080", DEFAULT, {"edge.ports.admin": 8080}),
     ("a cost that nobody reads", "edge.podDeletionCost has no effect", STATEFUL, {"edge.podDeletionCost.enabled": True}),
     ("two scalers", "autoscaling.hpa and autoscaling.keda", HPA, {"autoscaling.keda": {"enabled": True, "serverAddress": "http://p"}}),
     ("fewest above most", "autoscaling.minReplicas (30) is more", HPA, {"autoscaling.minReplicas": 30}),
+    ("fewest workers above most", "worker.autoscaling.minReplicas (11) is more than worker.autoscaling.maxReplicas (10)",
+     DEFAULT, {"worker.autoscaling": {"enabled": True, "minReplicas": 11}}),
     ("scaled when full", "autoscaling.targetSessions (500) is not below", HPA, {"autoscaling.targetSessions": 500}),
     ("KEDA without Prometheus", "autoscaling.keda.serverAddress is empty", cases()["keda"], {"autoscaling.keda.serverAddress": ""}),
     ("scale-down of the fullest edge", "autoscaling.scaleDown is set without", HPA, {"edge.podDeletionCost.enabled": False}),
+    ("the same beside workers that are scaled", "autoscaling.scaleDown is set without",
+     SIDECAR, {"worker.autoscaling": {"enabled": True}, "autoscaling.scaleDown": True}),
     ("scale-down of the highest ordinal", "autoscaling.scaleDown is set with edge.kind: StatefulSet",
      STATEFUL, {"autoscaling": {"minReplicas": 3, "scaleDown": True, "hpa": {"enabled": True}}}),
     ("scaling another chart's pods", "autoscaling is enabled with sidecar.in: app", APP, {"autoscaling": {"hpa": {"enabled": True}}}),
@@ -100,6 +116,20 @@ CONTRADICTIONS = [
      SIDECAR, {"worker.enabled": False, "worker.service.selector": {"app": "a"}}),
     ("pods that linger", "topology: sidecar keeps pods until their calls have ended: with 10 deploys in an hour, 1890 s of grace and 3 pods, up to 16 pods",
      SIDECAR, {"sidecar.acknowledgeLingering": False}),
+]
+
+# Values that come close to a contradiction.
+NONE = [
+    (DEFAULT, {"worker.strategy.rollingUpdate": {"maxSurge": 0, "maxUnavailable": "1%"}}),
+    (DEFAULT, {"worker.strategy.rollingUpdate": None, "edge.strategy.rollingUpdate": None}),
+    (DEFAULT, {"worker.strategy": None, "edge.strategy": None}),
+    (DEFAULT, {"worker.podDisruptionBudget": {"enabled": False, "maxUnavailable": 0}}),
+    (DEFAULT, {"worker.podDisruptionBudget.maxUnavailable": None}),
+    (DEFAULT, {"worker.podDisruptionBudget.maxUnavailable": "10%", "edge.podDisruptionBudget.maxUnavailable": "1%"}),
+    (DEFAULT, {"worker.autoscaling": {"enabled": False, "minReplicas": 11}}),
+    (STATEFUL, {"edge.podDisruptionBudget.minAvailable": "66%"}),
+    (SIDECAR, {"worker.autoscaling.enabled": True}),
+    (DEFAULT, {"worker.autoscaling.enabled": True, "autoscaling.scaleDown": True}),
 ]
 
 # Changes that the schema refuses, and a word of what it says.
@@ -129,6 +159,11 @@ class Refusals(unittest.TestCase):
                 self.assertIn("these values cannot work:", told)
                 self.assertIn(f"- {sentence}", told)
                 self.assertEqual(told.count("\n- "), 1, f"something else, too: {told}")
+
+    def test_what_is_no_contradiction_is_taken(self):
+        for values, changes in NONE:
+            with self.subTest(changes=changes):
+                objects(with_values(values, **changes))
 
     def test_every_sentence_of_the_chart_is_tried(self):
         told = [self.refusal(with_values(it[2], **it[3])) for it in CONTRADICTIONS]

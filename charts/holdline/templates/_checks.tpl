@@ -172,12 +172,11 @@ workerTls.enabled is true and workerTls.workerSecret is empty: name the Secret w
 {{- $edge := .Values.edge }}
 {{- if eq .Values.topology "edge" }}
 {{- $fewest := ternary .Values.autoscaling.minReplicas $edge.replicas (eq (include "holdline.autoscaled" .) "true") | int }}
-{{- $rolling := $edge.strategy.rollingUpdate | default dict }}
 {{- if and (eq $edge.kind "StatefulSet") (lt $fewest 2) }}
 edge.kind is StatefulSet with one edge: in each rollout nobody could call until its last call has ended. Use two, or a Deployment.
 {{- end }}
-{{- if and (eq $edge.kind "Deployment") (eq (toString $rolling.maxSurge) "0") (eq (toString $rolling.maxUnavailable) "0") }}
-edge.strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0: a rollout could never begin. Raise maxSurge.
+{{- if eq $edge.kind "Deployment" }}
+{{- include "holdline.checks.rolling" (dict "of" "edge" "strategy" $edge.strategy) }}
 {{- end }}
 {{- $pdb := $edge.podDisruptionBudget }}
 {{- if $pdb.enabled }}
@@ -185,12 +184,18 @@ edge.strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0: a rollout could
 {{- if not (kindIs "invalid" $pdb.maxUnavailable) }}
 edge.podDisruptionBudget has minAvailable and maxUnavailable: Kubernetes takes one. Leave one out.
 {{- end }}
-{{- if and (not (kindIs "string" $pdb.minAvailable)) (ge (int $pdb.minAvailable) $fewest) }}
-edge.podDisruptionBudget.minAvailable ({{ int $pdb.minAvailable }}) is not less than the number of edges ({{ $fewest }}): no node could ever be drained. Lower it.
+{{- if ge (include "holdline.checks.pods" (dict "value" $pdb.minAvailable "of" $fewest) | int) $fewest }}
+edge.podDisruptionBudget.minAvailable ({{ $pdb.minAvailable }}) is not less than the number of edges ({{ $fewest }}): no node could ever be drained. Lower it.
 {{- end }}
-{{- else if eq (toString $pdb.maxUnavailable) "0" }}
-edge.podDisruptionBudget.maxUnavailable is 0: no node could ever be drained. Raise it.
+{{- else }}
+{{- include "holdline.checks.budget" (dict "of" "edge" "budget" $pdb) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.worker.enabled }}
+{{- include "holdline.checks.rolling" (dict "of" "worker" "strategy" .Values.worker.strategy) }}
+{{- if .Values.worker.podDisruptionBudget.enabled }}
+{{- include "holdline.checks.budget" (dict "of" "worker" "budget" .Values.worker.podDisruptionBudget) }}
 {{- end }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.adminFrom) }}
@@ -204,14 +209,49 @@ edge.podDeletionCost has no effect on a StatefulSet, which always takes away the
 {{- end }}
 {{- end }}
 
+{{/* (dict "of" "edge" "strategy" of its Deployment) */}}
+{{- define "holdline.checks.rolling" -}}
+{{- $rolling := (.strategy | default dict).rollingUpdate | default dict }}
+{{- if and (include "holdline.checks.none" $rolling.maxSurge) (include "holdline.checks.none" $rolling.maxUnavailable) }}
+{{ .of }}.strategy.rollingUpdate has maxSurge {{ $rolling.maxSurge }} and maxUnavailable {{ $rolling.maxUnavailable }}: a rollout could never begin. Raise maxSurge.
+{{- end }}
+{{- end }}
+
+{{/* (dict "of" "edge" "budget" its podDisruptionBudget) */}}
+{{- define "holdline.checks.budget" -}}
+{{- if include "holdline.checks.none" .budget.maxUnavailable }}
+{{ .of }}.podDisruptionBudget.maxUnavailable is {{ .budget.maxUnavailable }}: no node could ever be drained. Raise it.
+{{- end }}
+{{- end }}
+
+{{/* Whether a number or percentage of pods is given, and is none of them. */}}
+{{- define "holdline.checks.none" -}}
+{{- if regexMatch "^0+%?$" (toString .) }}true{{ end }}
+{{- end }}
+
+{{/* (dict "value" a number or percentage "of" all pods): how many that is, as a budget counts. */}}
+{{- define "holdline.checks.pods" -}}
+{{- if kindIs "string" .value }}
+{{- div (add (mul (trimSuffix "%" .value | atoi) .of) 99) 100 }}
+{{- else }}
+{{- int .value }}
+{{- end }}
+{{- end }}
+
 {{- define "holdline.checks.autoscaling" -}}
 {{- $scaling := .Values.autoscaling }}
+{{- $worker := .Values.worker }}
+{{- $byWorker := and $worker.enabled $worker.autoscaling.enabled }}
+{{- $edgeByWorker := and $byWorker (include "holdline.inWorker" .) }}
+{{- if and $byWorker (gt (int $worker.autoscaling.minReplicas) (int $worker.autoscaling.maxReplicas)) }}
+worker.autoscaling.minReplicas ({{ int $worker.autoscaling.minReplicas }}) is more than worker.autoscaling.maxReplicas ({{ int $worker.autoscaling.maxReplicas }}). Raise the second, or lower the first.
+{{- end }}
 {{- if include "holdline.autoscaled" . }}
 {{- if and $scaling.hpa.enabled $scaling.keda.enabled }}
 autoscaling.hpa and autoscaling.keda are both enabled: they would fight. Enable one.
 {{- end }}
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
-autoscaling.minReplicas ({{ int $scaling.minReplicas }}) is more than autoscaling.maxReplicas ({{ int $scaling.maxReplicas }}).
+autoscaling.minReplicas ({{ int $scaling.minReplicas }}) is more than autoscaling.maxReplicas ({{ int $scaling.maxReplicas }}). Raise the second, or lower the first.
 {{- end }}
 {{- if ge (int $scaling.targetSessions) (int .Values.edge.maxSessions) }}
 autoscaling.targetSessions ({{ int $scaling.targetSessions }}) is not below edge.maxSessions ({{ int .Values.edge.maxSessions }}): full edges would refuse calls before another one starts. Lower it.
@@ -219,16 +259,18 @@ autoscaling.targetSessions ({{ int $scaling.targetSessions }}) is not below edge
 {{- if and $scaling.keda.enabled (not $scaling.keda.serverAddress) }}
 autoscaling.keda.serverAddress is empty: KEDA must know where Prometheus is.
 {{- end }}
-{{- if and $scaling.scaleDown (eq .Values.topology "edge") (eq .Values.edge.kind "StatefulSet") }}
-autoscaling.scaleDown is set with edge.kind: StatefulSet, which takes away the highest ordinal however many calls it has. Set it to false, or use a Deployment.
-{{- else if and $scaling.scaleDown (not .Values.edge.podDeletionCost.enabled) }}
-autoscaling.scaleDown is set without edge.podDeletionCost.enabled: the edge with the most calls may be taken away. Enable it, or set scaleDown to false.
-{{- end }}
 {{- if and (eq .Values.topology "sidecar") (eq .Values.sidecar.in "app") }}
 autoscaling is enabled with sidecar.in: app, whose workload is not this chart's: scale it in its own chart.
 {{- end }}
-{{- if and (include "holdline.inWorker" .) .Values.worker.autoscaling.enabled }}
+{{- if $edgeByWorker }}
 autoscaling and worker.autoscaling are both enabled, and with sidecar.in: worker both scale the same pods. Enable one.
+{{- end }}
+{{- end }}
+{{- if and $scaling.scaleDown (or (include "holdline.autoscaled" .) $edgeByWorker) }}
+{{- if and (eq .Values.topology "edge") (eq .Values.edge.kind "StatefulSet") }}
+autoscaling.scaleDown is set with edge.kind: StatefulSet, which takes away the highest ordinal however many calls it has. Set it to false, or use a Deployment.
+{{- else if not .Values.edge.podDeletionCost.enabled }}
+autoscaling.scaleDown is set without edge.podDeletionCost.enabled: the edge with the most calls may be taken away. Enable it, or set scaleDown to false.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -47,7 +47,11 @@
 
 {{- define "holdline.sidecar.replicas" -}}
 {{- if include "holdline.inWorker" . }}
+{{- if .Values.worker.autoscaling.enabled }}
+{{- int .Values.worker.autoscaling.maxReplicas }}
+{{- else }}
 {{- ternary .Values.autoscaling.maxReplicas .Values.worker.replicas (eq (include "holdline.autoscaled" .) "true") | int }}
+{{- end }}
 {{- else }}
 {{- int .Values.sidecar.replicas }}
 {{- end }}

@@ -47,6 +47,9 @@ securityContext:
 {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 volumeMounts:
 {{- include "holdline.edge.mounts" . | nindent 2 }}
+{{- if include "holdline.needsApi" . }}
+  - {name: holdline-api, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+{{- end }}
 {{- with $edge.extraVolumeMounts }}
 {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -64,7 +67,7 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
-{{- define "holdline.edge.volumes" -}}
+{{- define "holdline.edge.files" -}}
 - name: holdline-config
   configMap:
     name: {{ include "holdline.fullname" . }}-edge
@@ -85,6 +88,21 @@ volumeMounts:
 {{- end }}
 {{- with .Values.edge.extraVolumes }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Its files, and its way to the API server: what automountServiceAccountToken would mount, but for
+the edge's container alone. So whoever shares its pod gets none of its rights, and the pods of another
+chart need say nothing of it. */}}
+{{- define "holdline.edge.volumes" -}}
+{{ include "holdline.edge.files" . }}
+{{- if include "holdline.needsApi" . }}
+- name: holdline-api
+  projected:
+    sources:
+      - serviceAccountToken: {path: token}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
 {{- end }}
 {{- end }}
 
