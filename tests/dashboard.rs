@@ -1,6 +1,9 @@
-//! The dashboard in a real browser, while calls move.
+//! The dashboard in a real browser, while calls move. `HOLDLINE_SHOTS=FOLDER` keeps pictures of it.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tokio::{process::Command, sync::watch};
 
@@ -8,6 +11,9 @@ use crate::{
     exchange::Edge,
     support::{Caller, WorkerProcess, soon, tool, workspace},
 };
+
+mod deploy;
+mod many;
 
 const TOKEN: &str = "look-and-steer-3f9b";
 const CALLS: usize = 12;
@@ -20,6 +26,33 @@ listeners:
 workers:
   default: {discovery: {static: {addresses: [WORKERS]}}}
 "#;
+
+/// A person at a browser, who does what this script of `tests/tools` says.
+pub(crate) fn person(script: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("node");
+    command
+        .arg(workspace().join("tests/tools").join(script))
+        .args(arguments)
+        .env("HOLDLINE_TOOLS", tool("pip").parent().unwrap())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// What he says in the end, having found everything as it is to be. A browser on a busy machine takes its
+/// time; each of its steps is waited for by itself.
+pub(crate) async fn browse(script: &str, arguments: &[&str]) -> String {
+    let output = person(script, arguments).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (said, complaint) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{said}{complaint}");
+    said
+}
+
+/// Where pictures are put.
+fn shots(otherwise: &Path) -> PathBuf {
+    std::env::var_os("HOLDLINE_SHOTS").map_or(otherwise.to_owned(), PathBuf::from)
+}
 
 /// Keeps talking, so that each move is over soon.
 async fn talk(mut caller: Caller, mut stopped: watch::Receiver<bool>) {
@@ -51,25 +84,11 @@ async fn a_person_looks_searches_and_drains_a_worker() {
     }
 
     let folder = tempfile::tempdir().unwrap();
-    let shots = std::env::var_os("HOLDLINE_SHOTS").map_or(folder.path().to_owned(), PathBuf::from);
-    let tools = tool("pip").parent().unwrap().to_owned();
-    let browsing = Command::new("node")
-        .arg(workspace().join("tests/tools/dashboard.mjs"))
-        .arg(format!("http://{}/", edge.admin()))
-        .args([TOKEN, &CALLS.to_string(), &workers[0].address.to_string()])
-        .arg(&shots)
-        .env("HOLDLINE_TOOLS", tools)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    // A browser on a busy machine takes its time; each of its steps is waited for by itself.
-    let browsed = browsing.await.unwrap();
-    let said = [browsed.stdout, browsed.stderr].concat();
-    assert!(
-        browsed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&said)
-    );
+    let url = format!("http://{}/", edge.admin());
+    let (calls, worker) = (CALLS.to_string(), workers[0].address.to_string());
+    let shots = shots(folder.path());
+    let arguments = [&url, TOKEN, &calls, &worker, shots.to_str().unwrap()];
+    browse("dashboard.mjs", &arguments).await;
 
     stop.send_replace(true);
     for call in talking {

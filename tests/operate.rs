@@ -54,8 +54,13 @@ struct Ground {
 
 impl Ground {
     async fn start() -> Self {
+        Self::with(CONFIG).await
+    }
+
+    /// With another configuration.
+    async fn with(config: &str) -> Self {
         let worker = Obedient::start().await;
-        let config = CONFIG.replace("WORKER", &worker.address().to_string());
+        let config = config.replace("WORKER", &worker.address().to_string());
         let admin = "address: \"127.0.0.1:0\", token: {env: ADMIN_TOKEN}";
         let edge = Edge::with_admin(&config, admin, &[("ADMIN_TOKEN", TOKEN)]).await;
         let ground = Self { edge, worker };

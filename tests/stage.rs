@@ -123,10 +123,15 @@ impl Stage {
     /// Starts a further worker process, and waits until the edge may use it. Its number is its
     /// version.
     pub(crate) async fn start_bridge(&mut self) -> usize {
+        let version = format!("v{}", self.bridges.len());
+        self.start_version(&version).await
+    }
+
+    /// As [`Stage::start_bridge`], of this version.
+    pub(crate) async fn start_version(&mut self, version: &str) -> usize {
         let number = self.bridges.len();
         let config = self.folder.path().join("bridge.yaml");
         let address = self.places[number].address.to_string();
-        let version = format!("v{number}");
         let arguments = [
             "bridge",
             "--config",
@@ -134,7 +139,7 @@ impl Stage {
             "--listen",
             &address,
             "--version-label",
-            &version,
+            version,
         ];
         let secrets = [("BOOKING_TOKEN", HOOK_SECRET)];
         self.bridges.push(Running::start(&arguments, &secrets));

@@ -89,7 +89,12 @@ impl Minutes<'_> {
             self.get(&format!("/sessions{query}"), 200).await;
         }
         self.get("/sessions?limit=0", 400).await;
-        self.get(&path, 200).await;
+        let shown = self.get(&path, 200).await;
+        let first = shown["id"].as_str().unwrap().as_bytes()[0];
+        let encoded = format!("/sessions/%{first:02x}{}", &call.id[1..]);
+        assert_eq!(self.get(&encoded, 200).await["id"], shown["id"]);
+        self.get("/sessions/%ff", 400).await;
+        self.get("/sessions/%ZZ", 400).await;
         self.get("/sessions/CA0", 404).await;
         // A twilio route's call is not a call before its start.
         let callers = self.ground.edge.address("callers").await;
@@ -121,6 +126,12 @@ impl Minutes<'_> {
         self.post(&format!("{path}/drain"), None, 202).await;
         self.get("/workers", 200).await;
         self.post(&format!("{path}/undrain"), None, 202).await;
+        // Many clients encode the colon.
+        let encoded = path.replace(':', "%3A");
+        self.post(&format!("{encoded}/drain"), None, 202).await;
+        self.post(&format!("{encoded}/undrain"), None, 202).await;
+        let refused = self.post("/workers/127.0.0.1%3/drain", None, 400).await;
+        assert!(refused.as_str().unwrap().contains("%25"), "{refused}");
         self.post("/workers/127.0.0.1:1/drain", None, 404).await;
         self.post("/workers/127.0.0.1:1/undrain", None, 404).await;
     }

@@ -1,14 +1,16 @@
 //! Every way that a call can end names whose fault it was, in the same words: in the log, in the metrics,
-//! and to whoever asks later.
+//! to whoever asks later, and in the dashboard, as a browser shows it.
 
-use futures_util::SinkExt as _;
+use std::collections::HashMap;
+
+use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::Method;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::Ground;
-use crate::{exchange::dial, stage::Ending};
+use super::{CONFIG, Ground};
+use crate::{dashboard::browse, exchange::dial, stage::Ending, support::soon};
 
 /// A way to end, and what is to be said of it.
 struct Row {
@@ -165,22 +167,39 @@ impl Table<'_> {
         self.add("an operator ends it", call.id, "operator", "none");
     }
 
-    /// The edge's time is over, and with it the edge's: nobody can ask it any more.
-    async fn by_the_edge(&self) {
-        let call = self.ground.call().await;
+    /// The edge's time is over. Another call's worker says nothing more, so that call takes long to end,
+    /// and as long as it lives the edge can be asked.
+    async fn by_the_edge(&mut self) {
+        let mut call = self.ground.call().await;
+        let mut slow = self.ground.call().await;
+        slow.talk().await;
+        slow.say("sulk").await;
         self.ground.edge.signal(Ending::Terminate);
         self.ground.edge.told("drain").await;
         self.ground.edge.signal(Ending::Terminate);
-        let over = |line: &Value| line["message"] == "call ended" && line["session"] == *call.id;
-        let line = self.ground.edge.logged("the end of a call", over).await;
-        assert_eq!(
-            (&line["reason"], &line["fault"]),
-            (&"edge_deadline".into(), &"edge".into())
+        while let Some(Ok(_)) = soon("a close", call.socket.next()).await {}
+        self.ended(&call.id).await;
+        self.add(
+            "the edge's own deadline comes",
+            call.id,
+            "edge_deadline",
+            "edge",
         );
+        self.judge().await;
     }
 
-    /// What the log, the metrics and the admin port say, side by side.
+    /// What the dashboard says of each: in its list, and closely.
+    async fn dashboard(&self) -> HashMap<String, [String; 2]> {
+        let url = format!("http://{}/", self.ground.edge.admin());
+        let sessions = self.rows.iter().map(|row| &*row.session);
+        let arguments: Vec<_> = std::iter::once(&*url).chain(sessions).collect();
+        let told = browse("dashboard_ends.mjs", &arguments).await;
+        serde_json::from_str(&told).unwrap()
+    }
+
+    /// What the log, the metrics, the admin port and the dashboard say, side by side.
     async fn judge(&self) {
+        let dashboard = self.dashboard().await;
         let mut lines = vec![];
         let mut wrong = 0;
         let listed = self.ground.get("/sessions?ended=true").await;
@@ -206,13 +225,16 @@ impl Table<'_> {
                 .await;
             let alike = |other: &&Row| (other.reason, other.fault) == (row.reason, row.fault);
             let expected = (row.reason.into(), row.fault.into());
+            let words = format!("{}, fault: {}", row.reason, row.fault);
+            let seen = &dashboard[&row.session];
             let good = [&log, &shown["end"], event, &in_list["end"]]
                 .into_iter()
                 .all(|of| told(of) == expected)
+                && seen.iter().all(|seen| *seen == words)
                 && counted == self.rows.iter().filter(alike).count() as f64;
             wrong += usize::from(!good);
             lines.push(format!(
-                "{:45} expected {expected:?}, log {:?}, shown {:?}, counted {counted}",
+                "{:45} expected {expected:?}, log {:?}, shown {:?}, seen {seen:?}, counted {counted}",
                 row.way,
                 told(&log),
                 told(&shown["end"]),
@@ -234,5 +256,16 @@ async fn each_way_to_end_names_whose_fault_it_was_everywhere() {
     table.by_operators().await;
     assert!(table.rows.len() >= 12);
     table.judge().await;
+    ground.edge.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_edge_cuts_at_its_own_deadline_is_its_fault_everywhere() {
+    // Longer than anything here takes.
+    let ground = Ground::with(&CONFIG.replace("end_timeout: 2s", "end_timeout: 10m")).await;
+    let mut table = Table {
+        ground: &ground,
+        rows: vec![],
+    };
     table.by_the_edge().await;
 }

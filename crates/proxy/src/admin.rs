@@ -37,6 +37,7 @@ mod counters;
 mod dashboard;
 mod events;
 mod guard;
+mod name;
 mod query;
 mod ready;
 mod rollout;

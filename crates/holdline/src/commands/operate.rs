@@ -25,15 +25,13 @@ const ANSWER_MAX: usize = 64 << 20;
 /// The variable that may hold the token.
 const TOKEN: &str = "HOLDLINE_ADMIN_TOKEN";
 
-/// What a name in a URL cannot hold as it is. Addresses of workers stay readable.
+/// What a name in a URL cannot hold as it is. Most addresses of workers stay readable.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~')
-    .remove(b':')
-    .remove(b'[')
-    .remove(b']');
+    .remove(b':');
 
 /// A running edge, as an operator asks it.
 struct Edge {

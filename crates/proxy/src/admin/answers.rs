@@ -16,6 +16,7 @@ use super::{
     body::{Answer, Body},
     commands, dashboard, events,
     guard::Refusal,
+    name,
     query::{self, Query},
     ready, rollout, sessions, workers,
 };
@@ -69,12 +70,20 @@ async fn show<B>(edge: &Arc<Edge>, request: &Request<B>) -> Answer {
             None => text(StatusCode::BAD_REQUEST, query::KEYS),
         },
         _ => match path.strip_prefix("/sessions/") {
-            Some(name) => match sessions::one(edge, name).await {
-                Some(session) => json(&session),
-                None => text(StatusCode::NOT_FOUND, "no such session is on this edge\n"),
-            },
+            Some(part) => session(edge, part).await,
             None => dashboard::file(path).unwrap_or_else(|| text(StatusCode::NOT_FOUND, PATHS)),
         },
+    }
+}
+
+async fn session(edge: &Edge, part: &str) -> Answer {
+    let name = match name::decode(part) {
+        Ok(name) => name,
+        Err(refusal) => return refusal,
+    };
+    match sessions::one(edge, &name).await {
+        Some(session) => json(&session),
+        None => text(StatusCode::NOT_FOUND, "no such session is on this edge\n"),
     }
 }
 

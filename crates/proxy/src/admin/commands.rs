@@ -10,9 +10,10 @@
 //!
 //! All of them answer 404 where no such call, worker or pool is here. 503 or 504: the call's task takes
 //! no orders or does not answer in time; what was asked may then be done or not, and can be asked again.
+//! 400: the name in the path, or the body, cannot be read.
 //! What is done is logged with who asked, but for inputs, which services send all the time.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use holdline_session::{EndReason, External, Payload, Taken};
 use hyper::{Request, StatusCode, body::Incoming, header::RETRY_AFTER};
@@ -23,6 +24,7 @@ use super::{
     answers::{json, text, with},
     ask::{Unanswered, ask},
     body::Answer,
+    name,
 };
 use crate::{edge::Edge, order::Order, table::Entry};
 
@@ -35,36 +37,39 @@ const NO_ORDERS: &str = "the session takes no orders now\n";
 const LIKE: &str = "the body is to be {\"key\": \"...\", \"name\": \"...\", \"text\": \"...\"}\n";
 
 /// What is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 enum Command<'a> {
     /// News for a call.
-    Input(&'a str),
+    Input(Cow<'a, str>),
     /// A call is to leave its worker.
-    Move(&'a str),
+    Move(Cow<'a, str>),
     /// A call is to end.
-    End(&'a str),
+    End(Cow<'a, str>),
     /// Calls are to leave a worker, or may come to it again.
-    Drain(&'a str, bool),
+    Drain(Cow<'a, str>, bool),
     /// Other rules are to hold.
     Rollout,
 }
 
 impl<'a> Command<'a> {
-    fn read(path: &'a str) -> Option<Self> {
+    /// `None`: there is no such command; an answer: whom it is about cannot be read.
+    fn read(path: &'a str) -> Result<Option<Self>, Answer> {
         if path == "/rollout" {
-            return Some(Self::Rollout);
+            return Ok(Some(Self::Rollout));
         }
-        let (of, word) = path.rsplit_once('/')?;
+        let Some((of, word)) = path.rsplit_once('/') else {
+            return Ok(None);
+        };
         let session = of.strip_prefix("/sessions/");
         let worker = of.strip_prefix("/workers/");
-        Some(match (word, session, worker) {
-            ("inputs", Some(name), _) => Self::Input(name),
-            ("move", Some(name), _) => Self::Move(name),
-            ("end", Some(name), _) => Self::End(name),
-            ("drain", _, Some(address)) => Self::Drain(address, true),
-            ("undrain", _, Some(address)) => Self::Drain(address, false),
-            _ => return None,
-        })
+        Ok(Some(match (word, session, worker) {
+            ("inputs", Some(name), _) => Self::Input(name::decode(name)?),
+            ("move", Some(name), _) => Self::Move(name::decode(name)?),
+            ("end", Some(name), _) => Self::End(name::decode(name)?),
+            ("drain", _, Some(address)) => Self::Drain(name::decode(address)?, true),
+            ("undrain", _, Some(address)) => Self::Drain(name::decode(address)?, false),
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -92,13 +97,16 @@ pub(super) async fn obey(
     peer: SocketAddr,
 ) -> Option<Answer> {
     let path = request.uri().path().to_owned();
-    let command = Command::read(&path)?;
-    let done = match command {
+    let command = match Command::read(&path) {
+        Ok(command) => command?,
+        Err(refusal) => return Some(refusal),
+    };
+    let done = match &command {
         Command::Input(name) => input(edge, name, request).await,
         Command::Move(name) => leave(edge, name, request).await,
         Command::End(name) => end(edge, name, request).await,
         Command::Drain(address, begin) => match read::none(request).await {
-            Ok(()) => steer::drain(edge, address, begin),
+            Ok(()) => steer::drain(edge, address, *begin),
             Err(refusal) => Err(refusal),
         },
         Command::Rollout => steer::rules(edge, request).await,
@@ -200,16 +208,19 @@ mod tests {
 
     #[test]
     fn a_path_names_a_command_and_whom_it_is_about() {
-        let read = Command::read;
-        assert_eq!(read("/sessions/CA1/inputs"), Some(Command::Input("CA1")));
-        assert_eq!(read("/sessions/CA1/move"), Some(Command::Move("CA1")));
-        assert_eq!(read("/sessions/CA1/end"), Some(Command::End("CA1")));
-        let worker = "/workers/[::1]:50051";
-        let drain = format!("{worker}/drain");
-        assert_eq!(read(&drain), Some(Command::Drain("[::1]:50051", true)));
-        let undrain = format!("{worker}/undrain");
-        assert_eq!(read(&undrain), Some(Command::Drain("[::1]:50051", false)));
-        assert_eq!(read("/rollout"), Some(Command::Rollout));
+        let is = |path: &str, command| {
+            let read = Command::read(path).ok().flatten();
+            assert_eq!(read, Some(command), "{path}");
+        };
+        is("/sessions/CA1/inputs", Command::Input("CA1".into()));
+        is("/sessions/a%2Fb/move", Command::Move("a/b".into()));
+        is("/sessions/CA1/end", Command::End("CA1".into()));
+        for worker in ["/workers/[::1]:50051", "/workers/%5B::1%5D%3A50051"] {
+            let drain = |begin| Command::Drain("[::1]:50051".into(), begin);
+            is(&format!("{worker}/drain"), drain(true));
+            is(&format!("{worker}/undrain"), drain(false));
+        }
+        is("/rollout", Command::Rollout);
         for path in [
             "/sessions/CA1",
             "/sessions/CA1/",
@@ -217,7 +228,7 @@ mod tests {
             "/workers/a:1/move",
             "/inputs",
         ] {
-            assert_eq!(read(path), None, "{path}");
+            assert_eq!(Command::read(path).ok(), Some(None), "{path}");
         }
     }
 }

@@ -447,14 +447,15 @@ impl Drop for Story {
     fn drop(&mut self) {
         self.metrics.sessions.active.dec();
         if !self.told {
-            self.metrics.sessions.ended("aborted", Fault::Edge.as_str());
+            let (reason, fault) = ("aborted", Fault::Edge.as_str());
+            self.metrics.sessions.ended(reason, fault);
             let call_sid = &self.caller.call_sid;
-            error!(session = %self.id(), call_sid, "call broken off: its task failed or was aborted");
+            error!(session = %self.id(), call_sid, reason, fault, "call broken off: its task failed or was aborted");
             let now = self.clock.now();
             let what = What::Ending {
-                reason: "aborted",
+                reason,
                 detail: "its task failed or was aborted".to_owned(),
-                fault: Fault::Edge.as_str(),
+                fault,
             };
             self.record.note(now, what);
             self.record.ended(now);
@@ -472,3 +473,7 @@ pub(super) fn drop_word(reason: DropReason) -> &'static str {
         DropReason::Ending => "ending",
     }
 }
+
+#[cfg(test)]
+#[path = "story/tests.rs"]
+mod tests;

@@ -11,11 +11,11 @@ import { Book } from "./book.js";
 import { drawDelay, colourOf, legend } from "./draw.js";
 import { listen } from "./events.js";
 import { Rows } from "./rows.js";
-import { duration, el, millis, only } from "./words.js";
+import { counted, duration, el, millis, only } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const book = new Book();
-const rows = new Rows(book, { list: $("list"), rows: $("rows"), open, look });
+const rows = new Rows(book, { head: $("head"), list: $("list"), rows: $("rows"), open, look });
 let token = sessionStorage.getItem("holdline.token") ?? "";
 
 function headers(more = {}) {
@@ -51,7 +51,9 @@ function show() {
   showNumbers();
   showWorkers();
   rows.show();
-  $("count").textContent = `${rows.shown.length} of ${book.calls.size} on the line`;
+  $("count").textContent = rows.filter.show === "ended"
+    ? `${rows.shown.length} of the last ${book.ended.length} that ended`
+    : `${rows.shown.length} of ${book.calls.size} on the line`;
   drawDelay($("delay"), book.delays);
   $("delay-words").textContent = delayWords();
   only($("legend"), legend(book));
@@ -93,24 +95,45 @@ function showWorkers() {
     of.push(worker);
     versions.set(worker.version, of);
   }
-  const parts = [...versions].map(([version, workers]) => {
-    const calls = workers.reduce((sum, worker) => sum + worker.sessions, 0);
+  // A worker that nobody has met yet has no version: it comes last.
+  const sorted = [...versions].sort(([a], [b]) => !a - !b || a.localeCompare(b, undefined, { numeric: true }));
+  showShare(sorted);
+  const parts = sorted.map(([version, workers]) => {
+    const calls = callsOf(workers);
     const swatch = el("span", { class: "swatch" });
     swatch.style.setProperty("--of", colourOf(version));
-    const title = el("h3", {}, swatch, version || "unknown", el("small", {}, `${calls} calls on ${workers.length}`));
+    const words = version ? `${counted(calls, "call")} on ${counted(workers.length, "worker")}` : counted(workers.length, "worker");
+    const title = el("h3", {}, swatch, version || "not met yet", el("small", {}, words));
     return el("div", { class: "version" }, title, ...workers.map(workerLine));
   });
   only($("workers"), parts.length ? parts : [el("p", { class: "empty" }, "No worker is known.")]);
   if (held) document.querySelector(`[data-worker="${CSS.escape(held)}"]`)?.focus();
 }
 
+function callsOf(workers) {
+  return workers.reduce((sum, worker) => sum + worker.sessions, 0);
+}
+
+// How the calls are spread over versions: in a deploy, one colour gives way to the other.
+function showShare(versions) {
+  const parts = versions.map(([version, workers]) => [version, callsOf(workers)]).filter(([, calls]) => calls);
+  $("share").hidden = !parts.length;
+  $("share").setAttribute("aria-label", parts.map(([version, calls]) => `${version || "unknown"}: ${counted(calls, "call")}`).join(", "));
+  only($("share"), parts.map(([version, calls]) => {
+    const part = el("span", {}, `${version || "unknown"} · ${calls}`);
+    part.style.setProperty("--of", colourOf(version));
+    part.style.flexGrow = calls;
+    return part;
+  }));
+}
+
 function workerLine(worker) {
   const kind = { ready: "good", draining: "warn", lost: "bad", ejected: "bad" }[worker.state] ?? "";
   const drain = worker.drain;
-  const line = el("div", { class: "worker" },
+  const line = el("div", { class: worker.version ? "worker" : "worker unmet" },
     el("code", {}, worker.pod?.name ?? worker.address),
-    el("span", { class: `chip ${kind}` }, worker.state),
-    el("span", {}, `${worker.sessions} calls`));
+    el("span", { class: `chip ${kind}` }, worker.state));
+  if (worker.version) line.append(el("span", {}, counted(worker.sessions, "call")));
   if (drain) {
     const bar = el("progress", { max: String(Math.max(drain.began_with, 1)), value: String(drain.began_with - drain.left) });
     bar.title = `${drain.left} of ${drain.began_with} calls left`;
@@ -131,9 +154,9 @@ function workerLine(worker) {
 async function drainWorker(worker, undo) {
   const words = undo
     ? `Worker ${worker.address} takes calls again.`
-    : `Its ${worker.sessions} calls move to other workers, one after the other, and it gets no new ones.`;
+    : `What it has, ${counted(worker.sessions, "call")}, moves to other workers, one after the other, and it gets no new ones.`;
   if (!(await sure(`${undo ? "Undo the drain of" : "Drain"} ${worker.address}?`, words, undo ? "Undo drain" : "Drain"))) return;
-  const answer = await ask(`/workers/${worker.address}/${undo ? "undrain" : "drain"}`, { method: "POST" });
+  const answer = await ask(`/workers/${encodeURIComponent(worker.address)}/${undo ? "undrain" : "drain"}`, { method: "POST" });
   if (!answer.ok && answer.status !== 401) note(await answer.text());
 }
 
@@ -167,7 +190,7 @@ $("token").addEventListener("close", () => {
 // A call that came into sight: what happened to it before this page was there.
 async function look(call) {
   try {
-    const answer = await fetch(`/sessions/${call.brief.id}`, { headers: headers() });
+    const answer = await fetch(`/sessions/${encodeURIComponent(call.brief.id)}`, { headers: headers() });
     if (answer.ok) book.recall(call, (await answer.json()).timeline);
   } catch {
     // It is asked again when it comes into sight the next time.
@@ -182,7 +205,7 @@ async function open(call) {
   $("call-title").textContent = brief.call_sid ?? brief.id;
   only($("call-body"), [el("p", {}, "…")]);
   $("call").showModal();
-  const answer = await ask(`/sessions/${brief.id}`);
+  const answer = await ask(`/sessions/${encodeURIComponent(brief.id)}`);
   if (!answer.ok) return only($("call-body"), [el("p", {}, await answer.text())]);
   only($("call-body"), callWhole(await answer.json()));
 }
@@ -218,7 +241,7 @@ function order(call, what, words) {
   button.addEventListener("click", async () => {
     const meant = what === "end" ? "The caller hears the end of the call." : "The caller notices nothing.";
     if (!(await sure(`${words}?`, meant, words))) return;
-    const answer = await ask(`/sessions/${call.id}/${what}`, { method: "POST" });
+    const answer = await ask(`/sessions/${encodeURIComponent(call.id)}/${what}`, { method: "POST" });
     note(answer.ok ? "" : await answer.text());
     if (answer.ok) $("call").close();
   });
@@ -241,7 +264,7 @@ const stream = listen("/events", headers, {
 
 $("search").addEventListener("input", () => { rows.filter.words = $("search").value.trim().toLowerCase(); changed(); });
 $("show").addEventListener("change", () => { rows.filter.show = $("show").value; changed(); });
-$("span").addEventListener("change", () => { rows.seconds = Number($("span").value); changed(); });
+$("span").addEventListener("change", () => { rows.wanted = Number($("span").value) || null; changed(); });
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !/^(INPUT|SELECT)$/.test(document.activeElement?.tagName ?? "")) {
     event.preventDefault();

@@ -1,12 +1,13 @@
 // Pictures on canvases.
 
-import { el, millis } from "./words.js";
+import { duration, el, millis } from "./words.js";
 
 const HUES = [212, 28, 150, 280, 340, 95, 185, 55, 250, 5];
 const versions = new Map();
 
 // A version's colour: the same wherever it appears, and as far from its neighbours' as can be.
 export function colourOf(version) {
+  if (!version) return "var(--faint)";
   if (!versions.has(version)) versions.set(version, HUES[versions.size % HUES.length]);
   const light = matchMedia("(prefers-color-scheme: dark)").matches ? 58 : 46;
   return `hsl(${versions.get(version)} 62% ${light}%)`;
@@ -27,13 +28,14 @@ function ofSheet(name) {
 }
 
 export function legend(book) {
-  const names = [...new Set(book.workers.map((worker) => worker.version))];
+  const names = [...new Set(book.workers.map((worker) => worker.version).filter(Boolean))];
+  names.sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   const of = names.map((name) => {
     const swatch = el("span", { class: "swatch" });
     swatch.style.setProperty("--of", colourOf(name));
     return el("span", {}, swatch, ` ${name}`);
   });
-  return [...of, el("span", {}, "▏ handoff"), el("span", {}, "▨ held, or without a worker"), el("span", {}, "✕ frames lost")];
+  return [...of, el("span", {}, "▏ handoff, and its gap"), el("span", {}, "▨ held, or without a worker"), el("span", {}, "✕ frames lost")];
 }
 
 function prepared(canvas) {
@@ -87,27 +89,41 @@ export function drawTimeline(canvas, call, now, seconds) {
       pen.globalAlpha = 1;
     }
   }
-  pen.strokeStyle = pen.fillStyle = ofSheet("--ink");
   pen.lineWidth = 1;
   pen.font = "10px system-ui, sans-serif";
+  let free = 0;
   for (const moment of call.moments) {
     const at = x(moment.at_unix_us);
     if (moment.at_unix_us < begin) continue;
+    pen.fillStyle = ofSheet("--ink");
     if (moment.event === "handoff") {
       pen.fillRect(at - 0.75, 1, 1.5, height - 2);
-      if (moment.gap_us >= 20_000) pen.fillText(millis(moment.gap_us / 1e6), at + 3, height - 6);
+      free = drawGap(pen, moment.gap_us, at, { free, width, height });
     }
     if (moment.event === "media_lost") pen.fillText("✕", at - 4, height - 5);
   }
 }
 
+// A handoff's gap, beside its line where there is room. One that could be heard is shown even if there is none.
+function drawGap(pen, gap, at, { free, width, height }) {
+  const words = millis(gap / 1e6);
+  const wide = pen.measureText(words).width;
+  const left = at + 4 + wide > width ? at - 4 - wide : at + 4;
+  if (left < free && gap < 20_000) return free;
+  pen.fillStyle = ofSheet("--ground");
+  pen.fillText(words, left, height / 2 + 3.5);
+  return Math.max(left + wide, at) + 4;
+}
+
 export function drawDelay(canvas, delays) {
   const { pen, width, height } = prepared(canvas);
-  const [left, bottom] = [44, 16];
+  const [left, bottom] = [48, 16];
+  // One for each second. A page that was opened just now has few.
+  const seconds = Math.max(20, delays.length);
   const most = Math.max(0.001, ...delays.map((delay) => delay.p99));
   const top = nice(most);
   const y = (value) => height - bottom - (value / top) * (height - bottom - 6);
-  const x = (index) => left + ((index + 300 - delays.length) / 299) * (width - left - 4);
+  const x = (index) => left + ((index + seconds - delays.length) / (seconds - 1)) * (width - left - 4);
   pen.font = "11px system-ui, sans-serif";
   pen.fillStyle = ofSheet("--faint");
   pen.strokeStyle = ofSheet("--line");
@@ -118,7 +134,7 @@ export function drawDelay(canvas, delays) {
     pen.stroke();
     pen.fillText(share ? millis(top * share) : "0", 2, y(top * share) + 4);
   }
-  pen.fillText("5 minutes ago", left, height - 3);
+  pen.fillText(`${duration(seconds * 1e6)} ago`, left, height - 3);
   pen.fillText("now", width - 24, height - 3);
   const handoffs = Math.max(1, ...delays.map((delay) => delay.handoffs));
   pen.fillStyle = ofSheet("--line");
@@ -126,15 +142,18 @@ export function drawDelay(canvas, delays) {
     const tall = (delay.handoffs / handoffs) * (height - bottom - 6);
     pen.fillRect(x(index) - 1, height - bottom - tall, 2, tall);
   });
-  for (const [what, colour, wide] of [["p99", "--warn", 1.5], ["p50", "--mark", 2]]) {
+  let key = left + 6;
+  for (const [what, colour, wide, words] of [["p50", "--mark", 2, "half of them"], ["p99", "--warn", 1.5, "99 of 100"]]) {
     pen.strokeStyle = pen.fillStyle = ofSheet(colour);
     pen.lineWidth = wide;
     pen.beginPath();
     delays.forEach((delay, index) => pen.lineTo(x(index), y(delay[what])));
     pen.stroke();
-    const last = delays.at(-1);
-    if (last) pen.fillText(what === "p50" ? "half" : "99 of 100", width - 60, Math.max(12, y(last[what]) - 5));
+    pen.fillText(`― ${words}`, key, 16);
+    key += pen.measureText(`― ${words}`).width + 14;
   }
+  pen.fillStyle = ofSheet("--faint");
+  pen.fillText("▮ handoffs", key, 16);
 }
 
 // The next of 1, 2, 5 times a power of ten.

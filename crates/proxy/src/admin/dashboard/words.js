@@ -11,6 +11,11 @@ export function only(parent, children) {
   parent.replaceChildren(...children);
 }
 
+// 1 call, 2 calls.
+export function counted(count, what) {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 // Microseconds as people say them.
 export function duration(us) {
   const seconds = Math.max(0, Math.floor(us / 1e6));

@@ -1,0 +1,59 @@
+//! Two thousand calls, half of which move while somebody has the page open.
+
+use futures_util::{StreamExt as _, stream};
+
+use super::{TOKEN, browse};
+use crate::{
+    exchange::Edge,
+    stage::get,
+    support::{Caller, WorkerProcess},
+};
+
+const CALLS: usize = 2_000;
+/// That begin at once.
+const AT_ONCE: usize = 16;
+/// Files of this process: a socket for each call, and some.
+const FILES: u64 = 4_096;
+
+const CONFIG: &str = r#"
+listeners:
+  - name: callers
+    address: 127.0.0.1:0
+    routes: [{path: /call, profile: raw, workers: default}]
+workers:
+  default: {discovery: {static: {addresses: [WORKERS]}}, handoffs_per_second: 1000}
+limits: {sessions: 3000, per_address: 3000}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_calls_are_listed_searched_and_moved() {
+    let files = rlimit::increase_nofile_limit(FILES).unwrap();
+    assert!(files >= FILES, "only {files} files may be open");
+    let workers = [
+        WorkerProcess::start("v1").await,
+        WorkerProcess::start("v2").await,
+    ];
+    let addresses = workers.each_ref().map(|it| format!("\"{}\"", it.address));
+    let config = CONFIG.replace("WORKERS", &addresses.join(", "));
+    let admin = "address: \"127.0.0.1:0\", token: {env: ADMIN_TOKEN}";
+    let edge = Edge::with_admin(&config, admin, &[("ADMIN_TOKEN", TOKEN)]).await;
+    let callers = edge.address("callers").await;
+    let dialling = stream::iter(0..CALLS).map(|_| async {
+        let mut caller = Caller::connect(callers).await;
+        caller.say("who").await;
+        caller.hear().await;
+        caller
+    });
+    let calls: Vec<Caller> = dialling.buffer_unordered(AT_ONCE).collect().await;
+
+    // The last of a page in the midst of the list.
+    let page = get(edge.admin(), "/sessions?limit=1500").await;
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(page["total"], CALLS);
+    let wanted = page["sessions"][1_499]["id"].as_str().unwrap();
+    let url = format!("http://{}/", edge.admin());
+    let (count, worker) = (CALLS.to_string(), workers[0].address.to_string());
+    let arguments = [&url, TOKEN, &count, &worker, wanted];
+    browse("dashboard_many.mjs", &arguments).await;
+    drop(calls);
+}
