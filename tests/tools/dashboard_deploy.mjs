@@ -67,7 +67,7 @@ await page.locator("#list").focus();
 await page.keyboard.press("ArrowDown");
 await page.keyboard.press("Enter");
 await has(page, "#call-title", sid);
-const handoff = page.locator("#call-body tr", { has: page.getByRole("cell", { name: "handoff", exact: true }) });
+const handoff = page.locator('#call-body tr:has(td:text-is("handoff"))');
 assert.match(await handoff.last().textContent(), /gap [\d.]+ m?s.*version v2/);
 await page.keyboard.press("Escape");
 
