@@ -66,8 +66,8 @@ let over = false;
 line("rolling deploy: done").then(() => { over = true; });
 while (!over) for (const file of Object.keys(PAGES)) best[file] = await look(pages[file], best[file]);
 await finish();
+for (const [file, { picture }] of Object.entries(best)) writeFileSync(join(out, file), picture);
 // The demo ends what it started.
 for await (const _ of lines);
 await ended;
-for (const [file, { picture }] of Object.entries(best)) writeFileSync(join(out, file), picture);
 rmSync(folder, { recursive: true });
