@@ -8,6 +8,7 @@ use crate::stage::Ending;
 const CALLS: usize = 4;
 /// Number of a call of Twilio's beside them: such a call has a name that the carrier knows, too.
 const OF_TWILIO: usize = 1;
+const EARLY: &str = "calls with state will not go to this version";
 const HELD: &str = "no worker can be had: the call is held";
 const GIVEN_UP: &str = "call given up: no worker could take it";
 /// What keeps calls from a version.
@@ -103,6 +104,8 @@ async fn a_way_without_return_is_refused_and_each_call_that_ends_for_it_is_named
     let mut calls = line.call(CALLS).await;
     let (of_twilio, _) = line.twilio(OF_TWILIO, "acme").await;
     let _new = line.worker(1, NEW).await;
+    let told = line.told(EARLY, 1).await;
+    assert_eq!(words(&told, "version"), only("v3"));
     old.signal(Ending::Terminate);
     let draining = line.is(0, "draining").await;
     assert_eq!(draining["sessions"], CALLS + 1, "{draining}");

@@ -136,6 +136,24 @@ impl Roster {
         self.unsettle();
     }
 
+    /// The schema that a worker's version writes, where no other reads it though others write: calls with
+    /// state do not go there. Of each version only the first of its workers tells.
+    pub(crate) fn no_way_back(&self, id: WorkerId) -> Option<u32> {
+        let about = &self.workers.get(&id)?.about;
+        let described = || {
+            let all = self.workers.iter().filter(|(other, _)| **other != id);
+            all.filter(|(_, entry)| entry.life == Life::Described)
+                .map(|(_, entry)| &entry.about)
+        };
+        let others = || described().filter(|other| other.version != about.version);
+        let is_first = !described().any(|other| other.version == about.version);
+        let writes_another = |it: &About| ![0, about.writes].contains(&it.writes);
+        let is_read = others().any(|it| it.reads.contains(&about.writes));
+        let alone = others().any(writes_another) && !is_read;
+        (!self.rules.rollout.allow_one_way && about.writes != 0 && is_first && alone)
+            .then_some(about.writes)
+    }
+
     /// The worker cannot be used.
     pub(crate) fn incompatible(&mut self, id: WorkerId, about: About, why: String, now: Instant) {
         if let Some(entry) = self.workers.get_mut(&id) {

@@ -165,9 +165,21 @@ impl Shared {
     pub(crate) fn described(&self, id: WorkerId, about: About, connections: Arc<Connections>) {
         let address = connections.address();
         let version = Arc::clone(&about.version);
-        self.roster()
-            .described(id, about, connections, Instant::now());
+        let no_way_back = {
+            let mut roster = self.roster();
+            roster.described(id, about, connections, Instant::now());
+            roster.no_way_back(id)
+        };
         tracing::info!(pool = %self.name, worker = id.0, %address, %version, "worker ready");
+        if let Some(schema) = no_way_back {
+            tracing::warn!(
+                pool = %self.name, %version, schema,
+                why = "no other version reads the schema that it writes",
+                advice = "roll it back and change schemas in two steps, or set `allow_one_way` of the \
+                          pool's rollout before the grace of the old workers is over",
+                "calls with state will not go to this version"
+            );
+        }
         self.changed.send_replace(());
     }
 
@@ -326,10 +338,10 @@ impl Place {
         self.shared.changed.send_replace(());
     }
 
-    /// The worker committed something for the session.
-    pub(crate) fn committed(&self) {
+    /// The worker committed something for the session, whose state is of this schema since.
+    pub(crate) fn committed(&self, schema: u32) {
         let Reserved { worker, place, .. } = self.reserved;
-        self.shared.roster().committed(worker, place);
+        self.shared.roster().committed(worker, place, schema);
     }
 
     /// The worker was lost before it had committed anything for this session, which counts against

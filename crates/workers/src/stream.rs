@@ -42,8 +42,8 @@ pub struct WorkerStream {
     stash: Option<FromWorker>,
     /// Whether the session was handed over.
     attached: bool,
-    /// The worker has committed something.
-    committed: bool,
+    /// The worker has committed something, and the state was of this schema then.
+    committed: Option<u32>,
     /// The out-queue was full.
     overrun: bool,
     /// `Lost` was said.
@@ -65,7 +65,7 @@ impl WorkerStream {
             opened,
             stash: None,
             attached: false,
-            committed: false,
+            committed: None,
             overrun: false,
             over: false,
         }
@@ -186,9 +186,11 @@ impl WorkerStream {
     }
 
     fn note(&mut self, message: &FromWorker) {
-        if !self.committed && matches!(message, FromWorker::Commit { .. }) {
-            self.committed = true;
-            self.opened.place.committed();
+        if let FromWorker::Commit(commit) = message
+            && self.committed != Some(commit.schema)
+        {
+            self.committed = Some(commit.schema);
+            self.opened.place.committed(commit.schema);
         }
     }
 
@@ -198,7 +200,7 @@ impl WorkerStream {
             Loss::Failed { .. } | Loss::Malformed { .. } => self.opened.place.failed(),
             // A session that it runs is not to be ended by the worker.
             Loss::Ended if self.attached => self.opened.place.failed(),
-            Loss::Disconnected { .. } if self.attached && !self.committed => {
+            Loss::Disconnected { .. } if self.attached && self.committed.is_none() => {
                 self.opened.place.lost_at_once();
             }
             // Its connection tells all there is to say of the worker.

@@ -140,19 +140,18 @@ impl Rank {
 }
 
 /// Whether a session that goes there could never go back: the candidate writes another schema than
-/// the session has, which neither the version that it comes from reads nor any other of which a worker
+/// the session has, which neither the worker that it comes from reads nor any other version of which one
 /// runs. One that is about to go counts: the last of a deploy still shows what its release reads. So
-/// does one that was lost, or the crash of the last would cost its sessions.
+/// does one that was lost, or the crash of the last would cost its sessions; and where nobody knows any
+/// more where a session comes from, that may have been such a release.
 fn is_one_way(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>) -> bool {
     let writes = candidate.writes;
     let changes = wish.schema != 0 && writes != 0 && writes != wish.schema;
     changes
         && !wish.rules.rollout.allow_one_way
-        && !wish.home.is_some_and(|home| {
-            *home.version == *candidate.version
-                || home.writes == writes
-                || home.reads.contains(&writes)
-        })
+        && wish
+            .home
+            .is_some_and(|home| home.writes != writes && !home.reads.contains(&writes))
         && !all.iter().any(|other| {
             other.runs && other.version != candidate.version && other.reads.contains(&writes)
         })

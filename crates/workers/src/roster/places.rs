@@ -105,11 +105,12 @@ impl Roster {
         }
     }
 
-    /// The worker committed something for a session.
-    pub(crate) fn committed(&mut self, worker: WorkerId, place: PlaceId) {
+    /// The worker committed something for a session, whose state is of this schema since.
+    pub(crate) fn committed(&mut self, worker: WorkerId, place: PlaceId, schema: u32) {
         let entry = self.workers.get_mut(&worker);
         if let Some(occupant) = entry.and_then(|entry| entry.occupants.get_mut(&place)) {
             occupant.committed = true;
+            occupant.schema = schema;
         }
     }
 

@@ -277,6 +277,78 @@ fn the_version_that_a_call_comes_from_is_a_way_back_even_if_nothing_of_it_is_lef
 }
 
 #[test]
+fn calls_whose_state_came_later_are_not_told_to_leave_for_a_way_without_return() {
+    let mut world = World::new();
+    world.rules(|rules| rules.existing = Existing::Eager);
+    let old = [world.ready(1, "v1"), world.ready(2, "v1")];
+    let reserved = world
+        .seek(
+            1,
+            &Seek {
+                schema: 0,
+                ..seek()
+            },
+        )
+        .unwrap();
+    let (worker, place) = (reserved.worker, reserved.place);
+    world.roster.attached(worker, place);
+    world.roster.committed(worker, place, 1);
+    let new = world.ready(3, "v2");
+    world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
+    world.roster.versions.drains("v1", &["v2"]);
+    assert_eq!(old.map(|worker| world.told(worker)), [0, 0]);
+    world.rules(|rules| rules.rollout.allow_one_way = true);
+    assert_eq!(world.told(worker), 1, "it is told as soon as it may go");
+}
+
+#[test]
+fn a_way_without_return_is_one_whatever_the_versions_are_called() {
+    let mut world = World::new();
+    let old = world.ready(1, "");
+    world.attach(1);
+    let new = world.ready(2, "");
+    world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
+    let said = world.seek(1, &leaves(old)).unwrap_err();
+    assert!(said.contains("writes schema 2"), "{said}");
+    // Where it comes from, nobody knows any more: perhaps from such a worker.
+    let unknown = Seek {
+        avoid: None,
+        ..leaves(old)
+    };
+    world.roster.lost(old, "gone".to_owned(), world.now);
+    assert_eq!(world.seek(1, &unknown).unwrap().worker, new);
+}
+
+#[test]
+fn a_version_without_a_way_back_is_told_once_and_early() {
+    let mut world = World::new();
+    let writes = |world: &mut World, worker, writes, reads: &[u32]| {
+        let about = &mut world.roster.workers.get_mut(&worker).unwrap().about;
+        (about.writes, about.reads) = (writes, reads.to_vec());
+    };
+    let first = world.ready(1, "v1");
+    writes(&mut world, first, 1, &[1]);
+    assert_eq!(
+        world.roster.no_way_back(first),
+        None,
+        "nobody else is there"
+    );
+    let next = world.ready(2, "v2");
+    writes(&mut world, next, 2, &[1, 2]);
+    assert_eq!(world.roster.no_way_back(next), Some(2));
+    let another = world.ready(3, "v2");
+    writes(&mut world, another, 2, &[1, 2]);
+    assert_eq!(world.roster.no_way_back(another), None, "it was told");
+    writes(&mut world, first, 1, &[1, 2]);
+    world.roster.lost(another, "gone".to_owned(), world.now);
+    assert_eq!(
+        world.roster.no_way_back(next),
+        None,
+        "the version before reads it"
+    );
+}
+
+#[test]
 fn a_call_without_state_may_go_anywhere() {
     let mut world = World::new();
     world.ready(1, "v1");
