@@ -1,8 +1,7 @@
 //! `GET /events`: what happens on this edge, as it happens, for dashboards.
 //!
 //! Server-sent events: first everything as it is, then what changes. A listener that does not read fast
-//! enough is told that it missed some, and the stream ends: it is to begin anew, which browsers do by
-//! themselves. Calls' news are written once for all listeners, by whoever makes them; what changes by
+//! enough is told that it missed some, and the stream ends: it is to begin anew. Calls' news are written once for all listeners, by whoever makes them; what changes by
 //! itself (workers, rules, counters) is looked at here, a few times a second for each listener.
 
 use std::{sync::Arc, time::Duration};

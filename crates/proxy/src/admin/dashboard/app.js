@@ -23,7 +23,8 @@ function headers(more = {}) {
 }
 
 async function ask(path, options = {}) {
-  const answer = await fetch(path, { ...options, headers: headers(options.headers) });
+  const lost = () => new Response("The edge was not reached.", { status: 503 });
+  const answer = await fetch(path, { ...options, headers: headers(options.headers) }).catch(lost);
   if (answer.status === 401) {
     note("The edge wants its admin token for that.");
     enterToken();
@@ -79,11 +80,18 @@ function showNumbers() {
 function delayWords() {
   const last = book.delays.at(-1);
   if (!last || !last.count) return "No frame in the last second.";
-  return `Last second: ${last.count} inputs; half of them took at most ${millis(last.p50)}, 99 of 100 at most ${millis(last.p99)}.`;
+  const atMost = (time) => (time > last.longest ? `more than ${millis(last.longest)}` : `at most ${millis(time)}`);
+  return `Last second: ${last.count} inputs; half of them took ${atMost(last.p50)}, 99 of 100 ${atMost(last.p99)}.`;
 }
+
+// While a button of theirs is held down it stays where it is, or the press would be lost.
+let pressed = false;
+$("workers").addEventListener("pointerdown", () => { pressed = true; });
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; });
 
 let workersShown = "";
 function showWorkers() {
+  if (pressed) return;
   const key = JSON.stringify([book.workers, Math.floor(book.now() / 1e6)]);
   if (key === workersShown) return;
   workersShown = key;
@@ -172,6 +180,8 @@ function sure(title, words, yes) {
   });
 }
 
+// Whether a person would not say the token: then only what he does himself asks for it again.
+let withheld = false;
 function enterToken() {
   if ($("token").open) return;
   $("token-value").value = token;
@@ -180,7 +190,8 @@ function enterToken() {
 }
 $("key").addEventListener("click", enterToken);
 $("token").addEventListener("close", () => {
-  if ($("token").returnValue !== "yes") return;
+  withheld = $("token").returnValue !== "yes";
+  if (withheld) return;
   token = $("token-value").value;
   sessionStorage.setItem("holdline.token", token);
   note("");
@@ -238,11 +249,14 @@ function callWhole(call) {
 
 function order(call, what, words) {
   const button = el("button", { type: "button", class: what === "end" ? "danger" : "" }, words);
+  const refused = el("p", { role: "alert" });
   button.addEventListener("click", async () => {
     const meant = what === "end" ? "The caller hears the end of the call." : "The caller notices nothing.";
-    if (!(await sure(`${words}?`, meant, words))) return;
+    if (!(await sure(`${words}: ${call.call_sid ?? call.id}?`, meant, words))) return;
     const answer = await ask(`/sessions/${encodeURIComponent(call.id)}/${what}`, { method: "POST" });
-    note(answer.ok ? "" : await answer.text());
+    // Said where it was asked for: the list's notes are behind this dialog.
+    refused.textContent = answer.ok ? "" : await answer.text();
+    button.after(refused);
     if (answer.ok) $("call").close();
   });
   return button;
@@ -254,7 +268,7 @@ const stream = listen("/events", headers, {
     $("link").className = `chip ${kind}`;
   },
   refused(status) {
-    if (status === 401) enterToken();
+    if (status === 401 && !withheld) enterToken();
   },
   event(name, data) {
     book.take(name, data);

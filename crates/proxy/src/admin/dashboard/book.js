@@ -51,7 +51,8 @@ export class Book {
     if (moment.event === "began") call.whole = true;
     if (moment.event === "ended") {
       this.calls.delete(brief.id);
-      this.ended.unshift(call);
+      // One that ended while this page began to listen is told of twice.
+      this.ended = [call, ...this.ended.filter((known) => known.brief.id !== brief.id)];
       this.ended.length = Math.min(this.ended.length, ENDED);
     } else {
       this.calls.set(brief.id, call);
@@ -77,6 +78,7 @@ export class Book {
     this.delays.push({
       at: counters.now_unix_us,
       count,
+      longest: buckets.at(-1)?.[0] ?? 0,
       p50: quantile(buckets, count, 0.5),
       p99: quantile(buckets, count, 0.99),
       handoffs: counters.handoffs - before.handoffs,
@@ -90,8 +92,10 @@ function fresh(brief) {
   return { brief, moments: [], whole: false, asked: false };
 }
 
-// In seconds, within the bucket as if values were spread evenly in it.
+// In seconds, within the bucket as if values were spread evenly in it. Of nothing there is none; what lies
+// beyond the last bucket could be of any length.
 function quantile(buckets, count, share) {
+  if (!count) return null;
   const wanted = count * share;
   let below = 0;
   let bound = 0;
@@ -99,5 +103,5 @@ function quantile(buckets, count, share) {
     if (upTo >= wanted && upTo > below) return bound + (upper - bound) * ((wanted - below) / (upTo - below));
     [below, bound] = [upTo, upper];
   }
-  return bound;
+  return Infinity;
 }

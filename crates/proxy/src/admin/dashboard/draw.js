@@ -120,7 +120,9 @@ export function drawDelay(canvas, delays) {
   const [left, bottom] = [48, 16];
   // One for each second. A page that was opened just now has few.
   const seconds = Math.max(20, delays.length);
-  const most = Math.max(0.001, ...delays.map((delay) => delay.p99));
+  // Nothing longer than the last bucket is known; a second without inputs has no delay.
+  const shown = (delay, what) => (delay[what] === null ? null : Math.min(delay[what], delay.longest));
+  const most = Math.max(0.001, ...delays.map((delay) => shown(delay, "p99")));
   const top = nice(most);
   const y = (value) => height - bottom - (value / top) * (height - bottom - 6);
   const x = (index) => left + ((index + seconds - delays.length) / (seconds - 1)) * (width - left - 4);
@@ -147,7 +149,12 @@ export function drawDelay(canvas, delays) {
     pen.strokeStyle = pen.fillStyle = ofSheet(colour);
     pen.lineWidth = wide;
     pen.beginPath();
-    delays.forEach((delay, index) => pen.lineTo(x(index), y(delay[what])));
+    let on = false;
+    delays.forEach((delay, index) => {
+      const value = shown(delay, what);
+      if (value !== null) pen[on ? "lineTo" : "moveTo"](x(index), y(value));
+      on = value !== null;
+    });
     pen.stroke();
     pen.fillText(`― ${words}`, key, 16);
     key += pen.measureText(`― ${words}`).width + 14;

@@ -3,6 +3,9 @@
 
 const WAIT_MIN = 500;
 const WAIT_MAX = 10_000;
+// The edge tells its counters every second. Where the way to it is gone without a word, as behind a computer
+// that slept, nothing comes any more, and no end either.
+const SILENCE = 6_000;
 
 export function listen(path, headers, on) {
   let wait = WAIT_MIN;
@@ -12,6 +15,16 @@ export function listen(path, headers, on) {
   async function begin() {
     const abort = new AbortController();
     current = abort;
+    let watch;
+    let silent = false;
+    const heard = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => {
+        silent = true;
+        abort.abort();
+      }, SILENCE);
+    };
+    heard();
     on.state("connecting", "");
     try {
       const answer = await fetch(path, { headers: headers({ Accept: "text/event-stream" }), signal: abort.signal });
@@ -20,15 +33,17 @@ export function listen(path, headers, on) {
         throw new Error(answer.status === 401 ? "token needed" : `refused: ${answer.status}`);
       }
       wait = WAIT_MIN;
-      await read(answer.body, (name, data) => {
+      await read(answer.body, heard, (name, data) => {
         if (name === "live") on.state("live", "good");
         if (name === "missed") wait = 0;
         on.event(name, data);
       });
       throw new Error("ended");
     } catch (error) {
+      clearTimeout(watch);
       if (abort !== current) return;
-      on.state(error.name === "TypeError" ? "edge not reached" : error.message, "bad");
+      const words = silent ? "no word from the edge" : error.message;
+      on.state(error.name === "TypeError" ? "edge not reached" : words, "bad");
       timer = setTimeout(begin, wait);
       wait = Math.min(Math.max(wait, WAIT_MIN) * 2, WAIT_MAX);
     }
@@ -46,12 +61,13 @@ export function listen(path, headers, on) {
 }
 
 // Takes the text apart into events: lines of `event:` and `data:`, and an empty one behind each.
-async function read(body, tell) {
+async function read(body, heard, tell) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
+    heard();
     const events = (rest + value).split("\n\n");
     rest = events.pop();
     for (const event of events) {
