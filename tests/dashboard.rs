@@ -64,6 +64,12 @@ async fn talk(mut caller: Caller, mut stopped: watch::Receiver<bool>) {
 }
 
 #[tokio::test]
+async fn the_page_is_not_taken_in_by_silence_or_by_what_is_told_twice() {
+    let page = workspace().join("crates/proxy/src/admin/dashboard");
+    browse("dashboard_parts.mjs", &[page.to_str().unwrap()]).await;
+}
+
+#[tokio::test]
 async fn a_person_looks_searches_and_drains_a_worker() {
     let workers = [
         WorkerProcess::start("v1").await,
