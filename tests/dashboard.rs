@@ -1,6 +1,7 @@
 //! The dashboard in a real browser, while calls move. `HOLDLINE_SHOTS=FOLDER` keeps pictures of it.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -54,6 +55,27 @@ fn shots(otherwise: &Path) -> PathBuf {
     std::env::var_os("HOLDLINE_SHOTS").map_or(otherwise.to_owned(), PathBuf::from)
 }
 
+/// An edge with a token, and this configuration with a worker of each of two versions.
+async fn two_versions(config: &str) -> (Edge, [WorkerProcess; 2]) {
+    let workers = [
+        WorkerProcess::start("v1").await,
+        WorkerProcess::start("v2").await,
+    ];
+    let addresses = workers.each_ref().map(|it| format!("\"{}\"", it.address));
+    let config = config.replace("WORKERS", &addresses.join(", "));
+    let admin = "address: \"127.0.0.1:0\", token: {env: ADMIN_TOKEN}";
+    let edge = Edge::with_admin(&config, admin, &[("ADMIN_TOKEN", TOKEN)]).await;
+    (edge, workers)
+}
+
+/// A caller to whom a worker has spoken.
+async fn answered(callers: SocketAddr) -> Caller {
+    let mut caller = Caller::connect(callers).await;
+    caller.say("who").await;
+    caller.hear().await;
+    caller
+}
+
 /// Keeps talking, so that each move is over soon.
 async fn talk(mut caller: Caller, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow_and_update() {
@@ -71,21 +93,12 @@ async fn the_page_is_not_taken_in_by_silence_or_by_what_is_told_twice() {
 
 #[tokio::test]
 async fn a_person_looks_searches_and_drains_a_worker() {
-    let workers = [
-        WorkerProcess::start("v1").await,
-        WorkerProcess::start("v2").await,
-    ];
-    let addresses = workers.each_ref().map(|it| format!("\"{}\"", it.address));
-    let config = CONFIG.replace("WORKERS", &addresses.join(", "));
-    let admin = "address: \"127.0.0.1:0\", token: {env: ADMIN_TOKEN}";
-    let edge = Edge::with_admin(&config, admin, &[("ADMIN_TOKEN", TOKEN)]).await;
+    let (edge, workers) = two_versions(CONFIG).await;
     let callers = edge.address("callers").await;
     let (stop, stopped) = watch::channel(false);
     let mut talking = Vec::new();
     for _ in 0..CALLS {
-        let mut caller = Caller::connect(callers).await;
-        caller.say("who").await;
-        caller.hear().await;
+        let caller = answered(callers).await;
         talking.push(tokio::spawn(talk(caller, stopped.clone())));
     }
 

@@ -2,12 +2,8 @@
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{TOKEN, browse};
-use crate::{
-    exchange::Edge,
-    stage::get,
-    support::{Caller, WorkerProcess},
-};
+use super::{TOKEN, answered, browse, two_versions};
+use crate::{stage::get, support::Caller};
 
 const CALLS: usize = 2_000;
 /// That begin at once.
@@ -29,21 +25,9 @@ limits: {sessions: 3000, per_address: 3000}
 async fn two_thousand_calls_are_listed_searched_and_moved() {
     let files = rlimit::increase_nofile_limit(FILES).unwrap();
     assert!(files >= FILES, "only {files} files may be open");
-    let workers = [
-        WorkerProcess::start("v1").await,
-        WorkerProcess::start("v2").await,
-    ];
-    let addresses = workers.each_ref().map(|it| format!("\"{}\"", it.address));
-    let config = CONFIG.replace("WORKERS", &addresses.join(", "));
-    let admin = "address: \"127.0.0.1:0\", token: {env: ADMIN_TOKEN}";
-    let edge = Edge::with_admin(&config, admin, &[("ADMIN_TOKEN", TOKEN)]).await;
+    let (edge, workers) = two_versions(CONFIG).await;
     let callers = edge.address("callers").await;
-    let dialling = stream::iter(0..CALLS).map(|_| async {
-        let mut caller = Caller::connect(callers).await;
-        caller.say("who").await;
-        caller.hear().await;
-        caller
-    });
+    let dialling = stream::iter(0..CALLS).map(|_| answered(callers));
     let calls: Vec<Caller> = dialling.buffer_unordered(AT_ONCE).collect().await;
 
     // The last of a page in the midst of the list.

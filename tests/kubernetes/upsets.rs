@@ -2,6 +2,7 @@
 //! drained, and a second Deployment behind the same Service.
 
 use holdline_kubesim::{Kind, Verb, Workload};
+use holdline_testkit::stage::Callers;
 use serde_json::Value;
 
 use super::ground::{Ground, NAMESPACE, SERVICE, Shape};
@@ -81,6 +82,15 @@ async fn a_roll_back_in_the_middle_brings_all_calls_back() {
     ground.edge.end().await;
 }
 
+/// All calls are with this version in the end, and each went there in one move.
+async fn each_moved_once(ground: Ground, mut calls: Callers, version: &str) {
+    all_with(&ground, version).await;
+    ground.go_on(&mut calls, FURTHER).await;
+    let moves = ground.judge(calls).await;
+    assert!(moves.iter().all(|moves| *moves == 1), "{moves:?}");
+    ground.edge.end().await;
+}
+
 /// An old pod is evicted, its ReplicaSet replaces it, another is scaled away: all in mid-rollout.
 #[tokio::test]
 async fn evictions_and_scaling_in_mid_rollout_move_no_call_twice() {
@@ -100,11 +110,7 @@ async fn evictions_and_scaling_in_mid_rollout_move_no_call_twice() {
     for pod in [&old[3], &replacement] {
         ground.retire(pod).await;
     }
-    all_with(&ground, "v2").await;
-    ground.go_on(&mut calls, FURTHER).await;
-    let moves = ground.judge(calls).await;
-    assert!(moves.iter().all(|moves| *moves == 1), "{moves:?}");
-    ground.edge.end().await;
+    each_moved_once(ground, calls, "v2").await;
 }
 
 /// The container of an old pod is killed and started again in its place: a worker of the old version that
@@ -122,11 +128,7 @@ async fn a_restart_in_place(shape: Shape) {
     for pod in [&old[2], &old[1]] {
         ground.retire(pod).await;
     }
-    all_with(&ground, "v2").await;
-    ground.go_on(&mut calls, FURTHER).await;
-    let moves = ground.judge(calls).await;
-    assert!(moves.iter().all(|moves| *moves == 1), "{moves:?}");
-    ground.edge.end().await;
+    each_moved_once(ground, calls, "v2").await;
 }
 
 #[tokio::test]

@@ -119,13 +119,27 @@ impl Story {
             pool: Some(pool.to_owned()),
             ..Brief::starting(caller.id, began, &caller.path)
         };
+        let record = Record::begin(caller.id, began, brief, edge.chronicle.clone());
+        let losses_told = Arc::clone(&edge.losses_told);
+        Self::new(record, began, edge.clock, caller, metrics, losses_told)
+    }
+
+    /// Nothing has happened yet but that the call began, as its record says.
+    fn new(
+        record: Arc<Record>,
+        began: Time,
+        clock: Clock,
+        caller: Caller,
+        metrics: Metrics,
+        losses_told: Arc<Pace>,
+    ) -> Self {
         Self {
-            record: Record::begin(caller.id, began, brief, edge.chronicle.clone()),
-            clock: edge.clock,
+            record,
+            clock,
             caller,
             began,
             metrics,
-            losses_told: Arc::clone(&edge.losses_told),
+            losses_told,
             worker: None,
             settled: None,
             leaving: None,

@@ -48,27 +48,17 @@ fn story(chronicle: &Chronicle, metrics: &Metrics) -> Story {
     let (attributes, path) = (Attributes::new(), "/call".to_owned());
     let caller = Caller::new(id, &attributes, Ipv4Addr::LOCALHOST.into(), path);
     metrics.sessions.active.inc();
-    Story {
-        record: Record::begin(
-            id,
-            began,
-            Brief::starting(id, began, "/call"),
-            chronicle.clone(),
-        ),
-        clock: Clock::start(),
-        caller,
+    let brief = Brief::starting(id, began, "/call");
+    let record = Record::begin(id, began, brief, chronicle.clone());
+    let losses_told = Arc::new(Pace::new(1));
+    Story::new(
+        record,
         began,
-        metrics: metrics.clone(),
-        losses_told: Arc::new(Pace::new(1)),
-        worker: None,
-        settled: None,
-        leaving: None,
-        nowhere: None,
-        handoffs: 0,
-        gap_max: Duration::ZERO,
-        end: None,
-        told: false,
-    }
+        Clock::start(),
+        caller,
+        metrics.clone(),
+        losses_told,
+    )
 }
 
 #[tokio::test]
