@@ -129,6 +129,7 @@ NONE = [
     (DEFAULT, {"worker.autoscaling": {"enabled": False, "minReplicas": 11}}),
     (STATEFUL, {"edge.podDisruptionBudget.minAvailable": "66%"}),
     (SIDECAR, {"worker.autoscaling.enabled": True}),
+    (APP, {"metrics.serviceMonitor.enabled": True}),
     (DEFAULT, {"worker.autoscaling.enabled": True, "autoscaling.scaleDown": True}),
 ]
 

@@ -62,6 +62,21 @@ class Sidecar(unittest.TestCase):
         spec = one(self.parent({"discovery": {"kind": "dns"}}), "Deployment", "-app")["spec"]["template"]["spec"]
         self.assertEqual([it for it in spec["volumes"] if "projected" in it], [])
 
+    def test_an_app_s_own_ports_stay_open(self):
+        found = self.parent({"networkPolicy": {"callersFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}})
+        labels = one(found, "Deployment", "-app")["spec"]["template"]["metadata"]["labels"].items()
+        policies = {
+            it["metadata"]["name"]: it["spec"]["ingress"]
+            for it in found
+            if it["kind"] == "NetworkPolicy" and it["spec"]["podSelector"]["matchLabels"].items() <= labels
+        }
+        # Any policy of the chart's own would close what it does not know of.
+        self.assertEqual(set(policies), {"demo-app"})
+        let_in = {rule["ports"][0]["port"]: rule.get("from") for rule in policies["demo-app"]}
+        self.assertEqual(set(let_in), {3000, 8080, 9090})
+        self.assertIsNone(let_in[3000])
+        self.assertEqual(let_in[8080], [{"ipBlock": {"cidr": "10.0.0.0/8"}}])
+
     def parent(self, values):
         """What the chart of an app comes to, which has this one as a dependency, with these values."""
         with tempfile.TemporaryDirectory() as folder:

@@ -198,7 +198,7 @@ edge.podDisruptionBudget.minAvailable ({{ $pdb.minAvailable }}) is not less than
 {{- include "holdline.checks.budget" (dict "of" "worker" "budget" .Values.worker.podDisruptionBudget) }}
 {{- end }}
 {{- end }}
-{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.adminFrom) }}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.adminFrom) (not (include "holdline.inApp" .)) }}
 metrics.serviceMonitor.enabled is true, and networkPolicy lets nobody scrape: name your Prometheus in networkPolicy.adminFrom.
 {{- end }}
 {{- if eq (int $edge.ports.callers) (int $edge.ports.admin) }}
@@ -259,7 +259,7 @@ autoscaling.targetSessions ({{ int $scaling.targetSessions }}) is not below edge
 {{- if and $scaling.keda.enabled (not $scaling.keda.serverAddress) }}
 autoscaling.keda.serverAddress is empty: KEDA must know where Prometheus is.
 {{- end }}
-{{- if and (eq .Values.topology "sidecar") (eq .Values.sidecar.in "app") }}
+{{- if include "holdline.inApp" . }}
 autoscaling is enabled with sidecar.in: app, whose workload is not this chart's: scale it in its own chart.
 {{- end }}
 {{- if $edgeByWorker }}

@@ -79,6 +79,11 @@ holdline-edge: {{ include "holdline.fullname" . }}
 {{- if and (eq .Values.topology "sidecar") (eq .Values.sidecar.in "worker") }}true{{ end }}
 {{- end }}
 
+{{/* Whether the pods of another chart do. */}}
+{{- define "holdline.inApp" -}}
+{{- if and (eq .Values.topology "sidecar") (eq .Values.sidecar.in "app") }}true{{ end }}
+{{- end }}
+
 {{- define "holdline.autoscaled" -}}
 {{- if or .Values.autoscaling.hpa.enabled .Values.autoscaling.keda.enabled }}true{{ end }}
 {{- end }}

@@ -13,6 +13,11 @@ In the template of their pods:
         {{- include "holdline.sidecar" .Subcharts.holdline | nindent 8 }}
       volumes:
         {{- include "holdline.sidecar.volumes" .Subcharts.holdline | nindent 8 }}
+
+And in a NetworkPolicy of those pods, beside what their own containers let in:
+
+    ingress:
+      {{- include "holdline.sidecar.ingress" .Subcharts.holdline | nindent 6 }}
 */}}
 
 {{/* A native sidecar: it starts before the pod's containers, and gets SIGTERM after they have ended. */}}
@@ -35,6 +40,10 @@ In the template of their pods:
 
 {{- define "holdline.sidecar.serviceAccountName" -}}
 {{ include "holdline.serviceAccountName" . }}
+{{- end }}
+
+{{- define "holdline.sidecar.ingress" -}}
+{{ include "holdline.edge.ingress" . }}
 {{- end }}
 
 {{- define "holdline.sidecar.gracePeriod" -}}
