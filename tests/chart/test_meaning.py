@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -65,6 +66,29 @@ class Drain(unittest.TestCase):
         self.assertLessEqual(monitor.items(), service["metadata"]["labels"].items())
         # ... but get no new callers.
         self.assertNotIn("publishNotReadyAddresses", one(found, "Service", "line")["spec"])
+
+
+class Test(unittest.TestCase):
+    """`helm test`."""
+
+    def test_edges_that_drain_are_not_asked(self):
+        for name, values in CASES.items():
+            with self.subTest(name):
+                found = objects(values)
+                pod = one(found, "Pod", "-test")
+                url = urlsplit(pod["spec"]["containers"][0]["args"][-1])
+                service = next(it for it in found if it["kind"] == "Service" and f"{it['metadata']['name']}.voice.svc" == url.hostname)
+                # Its addresses are those of ready pods, and it is no way in from outside.
+                self.assertEqual(set(service["spec"]), {"selector", "ports"})
+                self.assertEqual(service["spec"]["selector"], one(found, "Service", "-admin")["spec"]["selector"])
+                self.assertEqual([it["port"] for it in service["spec"]["ports"]], [url.port])
+                # It is there before, and gone afterwards.
+                hooks = [it["metadata"]["annotations"] for it in (service, pod)]
+                self.assertEqual([it["helm.sh/hook"] for it in hooks], ["test", "test"])
+                self.assertLess(int(hooks[0]["helm.sh/hook-weight"]), 0)
+                for policy in (it for it in found if it["kind"] == "NetworkPolicy" and it["metadata"]["name"].endswith("-edge")):
+                    (asking, *_) = policy["spec"]["ingress"][1]["from"]
+                    self.assertLessEqual(asking["podSelector"]["matchLabels"].items(), pod["metadata"]["labels"].items())
 
 
 class Rollouts(unittest.TestCase):
