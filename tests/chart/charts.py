@@ -29,8 +29,8 @@ def templates(values, chart=CHART, **options):
     return {path.removeprefix(f"{name}/templates/"): text for path, text in rendered.items()}
 
 
-def notes(values):
-    return templates(values)["NOTES.txt"]
+def notes(values, **options):
+    return templates(values, **options)["NOTES.txt"]
 
 
 def objects(values, chart=CHART, **options):

@@ -49,6 +49,18 @@ class Drain(unittest.TestCase):
         self.assertIn("10 deploys/h x 1890 s / 3600 x 3 pods = 16 pods", text)
         self.assertIn("= 7290 s    needed; terminationGracePeriodSeconds is 7500", notes(CASES["webhook"]))
 
+    def test_notes_tell_who_switches_an_autoscaler_on(self):
+        for case, told in (
+            ("keda", "scale deployment/demo-holdline-edge --replicas=2"),
+            ("hpa", "scale deployment/demo-holdline-edge --replicas=3"),
+            ("default", None),
+        ):
+            with self.subTest(case):
+                self.assertNotIn("autoscaler", notes(CASES[case]))
+                text = notes(CASES[case], is_upgrade=True)
+                self.assertIn(told or "", text)
+                self.assertEqual("autoscaler" in text, told is not None)
+
     def test_workers_are_told_before_they_are_killed(self):
         for name, values in CASES.items():
             for workload, pod in pods(objects(values)):
