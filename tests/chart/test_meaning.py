@@ -1,5 +1,6 @@
 """What the objects say, where a mistake would drop calls."""
 
+import re
 import shutil
 import tempfile
 import unittest
@@ -101,6 +102,20 @@ class Test(unittest.TestCase):
                 for policy in (it for it in found if it["kind"] == "NetworkPolicy" and it["metadata"]["name"].endswith("-edge")):
                     (asking, *_) = policy["spec"]["ingress"][1]["from"]
                     self.assertLessEqual(asking["podSelector"]["matchLabels"].items(), pod["metadata"]["labels"].items())
+
+
+class Metrics(unittest.TestCase):
+    def test_they_are_looked_for_where_they_are(self):
+        """By the job that a ServiceMonitor makes of its Service's name, or by another scraper's."""
+        both = with_values(CASES["keda"], **{"metrics.prometheusRule": {"enabled": True}})
+        other = with_values(both, **{"metrics.serviceMonitor.enabled": False, "metrics.job": "voice/edges"})
+        for values, job in ((both, "demo-holdline-admin"), (other, "voice/edges")):
+            found = objects(values)
+            rules = one(found, "PrometheusRule")["spec"]["groups"][0]["rules"]
+            (trigger,) = one(found, "ScaledObject")["spec"]["triggers"]
+            for asked in [it["expr"] for it in rules] + [trigger["metadata"]["query"]]:
+                self.assertEqual(set(re.findall(r'job="(.*?)"', asked)), {job}, asked)
+        self.assertEqual(one(objects(both), "Service", "-admin")["metadata"]["name"], "demo-holdline-admin")
 
 
 class Rollouts(unittest.TestCase):

@@ -14,6 +14,7 @@ STATEFUL = cases()["statefulset"]
 WEBHOOK = cases()["webhook"]
 RAW = cases()["raw"]
 HPA = cases()["hpa"]
+KEDA = cases()["keda"]
 
 # (what is tried, the sentence's beginning, values, changes)
 CONTRADICTIONS = [
@@ -96,14 +97,18 @@ CONTRADICTIONS = [
     ("nodes that workers keep", "worker.podDisruptionBudget.maxUnavailable is 0:", DEFAULT, {"worker.podDisruptionBudget.maxUnavailable": 0}),
     ("the same in percent", "worker.podDisruptionBudget.maxUnavailable is 0%", SIDECAR, {"worker.podDisruptionBudget.maxUnavailable": "0%"}),
     ("metrics that nobody may scrape", "metrics.serviceMonitor.enabled is true, and networkPolicy", DEFAULT, {"metrics.serviceMonitor.enabled": True}),
+    ("two jobs", "metrics.job (edges) is for edges that something else scrapes", KEDA, {"metrics.job": "edges"}),
+    ("alerts on metrics that nobody knows", "metrics.prometheusRule is enabled, and nothing says",
+     DEFAULT, {"metrics.prometheusRule.enabled": True}),
+    ("the same of KEDA", "autoscaling.keda is enabled, and nothing says", KEDA, {"metrics.serviceMonitor.enabled": False}),
     ("one port for two", "edge.ports.callers and edge.ports.admin are both 8080", DEFAULT, {"edge.ports.admin": 8080}),
     ("a cost that nobody reads", "edge.podDeletionCost has no effect", STATEFUL, {"edge.podDeletionCost.enabled": True}),
-    ("two scalers", "autoscaling.hpa and autoscaling.keda", HPA, {"autoscaling.keda": {"enabled": True, "serverAddress": "http://p"}}),
+    ("two scalers", "autoscaling.hpa and autoscaling.keda", HPA, {"autoscaling.keda": {"enabled": True, "serverAddress": "http://p"}, "metrics.job": "edges"}),
     ("fewest above most", "autoscaling.minReplicas (30) is more", HPA, {"autoscaling.minReplicas": 30}),
     ("fewest workers above most", "worker.autoscaling.minReplicas (11) is more than worker.autoscaling.maxReplicas (10)",
      DEFAULT, {"worker.autoscaling": {"enabled": True, "minReplicas": 11}}),
     ("scaled when full", "autoscaling.targetSessions (500) is not below", HPA, {"autoscaling.targetSessions": 500}),
-    ("KEDA without Prometheus", "autoscaling.keda.serverAddress is empty", cases()["keda"], {"autoscaling.keda.serverAddress": ""}),
+    ("KEDA without Prometheus", "autoscaling.keda.serverAddress is empty", KEDA, {"autoscaling.keda.serverAddress": ""}),
     ("scale-down of the fullest edge", "autoscaling.scaleDown is set without", HPA, {"edge.podDeletionCost.enabled": False}),
     ("the same beside workers that are scaled", "autoscaling.scaleDown is set without",
      SIDECAR, {"worker.autoscaling": {"enabled": True}, "autoscaling.scaleDown": True}),
@@ -149,6 +154,7 @@ SCHEMA = [
     ({"twilio.route": {"signature": "off"}}, "signature"),
     ({"autoscaling.hpa.enabled": "yes"}, "enabled"),
     ({"extraPools": {"sales": {}}}, "discovery"),
+    ({"metrics.job": 'a"} or up{job="b'}, "job"),
 ]
 
 

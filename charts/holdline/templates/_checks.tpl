@@ -2,7 +2,7 @@
 
 {{- define "holdline.checks" -}}
 {{- $complaints := list }}
-{{- range list "drain" "secrets" "callers" "config" "workers" "workload" "autoscaling" "sidecar" }}
+{{- range list "drain" "secrets" "callers" "config" "workers" "workload" "metrics" "autoscaling" "sidecar" }}
 {{- range splitList "\n" (include (printf "holdline.checks.%s" .) $) }}
 {{- with trim . }}{{ $complaints = append $complaints . }}{{ end }}
 {{- end }}
@@ -198,9 +198,6 @@ edge.podDisruptionBudget.minAvailable ({{ $pdb.minAvailable }}) is not less than
 {{- include "holdline.checks.budget" (dict "of" "worker" "budget" .Values.worker.podDisruptionBudget) }}
 {{- end }}
 {{- end }}
-{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.adminFrom) (not (include "holdline.inApp" .)) }}
-metrics.serviceMonitor.enabled is true, and networkPolicy lets nobody scrape: name your Prometheus in networkPolicy.adminFrom.
-{{- end }}
 {{- if eq (int $edge.ports.callers) (int $edge.ports.admin) }}
 edge.ports.callers and edge.ports.admin are both {{ int $edge.ports.admin }}: give each its own.
 {{- end }}
@@ -235,6 +232,22 @@ edge.podDeletionCost has no effect on a StatefulSet, which always takes away the
 {{- div (add (mul (trimSuffix "%" .value | atoi) .of) 99) 100 }}
 {{- else }}
 {{- int .value }}
+{{- end }}
+{{- end }}
+
+{{- define "holdline.checks.metrics" -}}
+{{- $metrics := .Values.metrics }}
+{{- if and $metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.adminFrom) (not (include "holdline.inApp" .)) }}
+metrics.serviceMonitor.enabled is true, and networkPolicy lets nobody scrape: name your Prometheus in networkPolicy.adminFrom.
+{{- end }}
+{{- if and $metrics.serviceMonitor.enabled $metrics.job }}
+metrics.job ({{ $metrics.job }}) is for edges that something else scrapes: metrics.serviceMonitor gives them a job of its own. Empty it, or disable the ServiceMonitor.
+{{- else if not (or $metrics.serviceMonitor.enabled $metrics.job) }}
+{{- range $name, $enabled := dict "metrics.prometheusRule" $metrics.prometheusRule.enabled "autoscaling.keda" .Values.autoscaling.keda.enabled }}
+{{- if $enabled }}
+{{ $name }} is enabled, and nothing says how it finds the edges' metrics: enable metrics.serviceMonitor, or give in metrics.job the label that your scraper puts on them.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
