@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from charts import CHART, api_files, cases, containers, edge_config, notes, objects, one, pods, with_values
+from charts import CHART, PROJECT, api_files, cases, containers, edge_config, notes, objects, one, pods, with_values
 
 CASES = cases()
 
@@ -38,6 +38,13 @@ class Drain(unittest.TestCase):
                 if "holdline-edge" in pod["metadata"]["labels"]:
                     grace = pod["spec"]["terminationGracePeriodSeconds"]
                     self.assertGreaterEqual(grace, takes + 10, f"{name} {workload}")
+
+    def test_what_it_waits_for_at_the_deadline_is_as_the_edge_has_it(self):
+        session = yaml.safe_load((PROJECT / "config/holdline.yaml").read_text())["session"]
+        text = (CHART / "templates/_drain.tpl").read_text()
+        waits = dict(re.findall(r'"(\w+_timeout)" "(\w+)"', text))
+        self.assertEqual(len(waits), 3)
+        self.assertEqual(waits, {name: session[name] for name in waits})
 
     def test_in_a_shared_pod_the_worker_ends_first(self):
         pod = pod_of(objects(CASES["sidecar-worker"]), "Deployment/demo-holdline-worker")
@@ -116,6 +123,29 @@ class Metrics(unittest.TestCase):
             for asked in [it["expr"] for it in rules] + [trigger["metadata"]["query"]]:
                 self.assertEqual(set(re.findall(r'job="(.*?)"', asked)), {job}, asked)
         self.assertEqual(one(objects(both), "Service", "-admin")["metadata"]["name"], "demo-holdline-admin")
+
+
+class Front(unittest.TestCase):
+    """What stands in front of the edges."""
+
+    def test_it_chooses_by_host_and_path(self):
+        route = {"ingress": {"enabled": True}, "gateway": {"enabled": True, "parentRefs": [{"name": "public"}]}}
+        hook = {"edge.tlsSecret": "", "twilio.webhook.publicUrl": "https://voice.example.com:8443/twilio/voice"}
+        for case, url, more, paths in (
+            ("default", "wss://voice.example.com/twilio/media", {}, ["/twilio/media"]),
+            ("default", "wss://voice.example.com:8443/twilio/*", {}, ["/twilio"]),
+            ("webhook", "wss://voice.example.com:8443/calls/{token}", hook, ["/calls", "/twilio/voice"]),
+            ("webhook", "wss://voice.example.com/{token}", hook, ["/", "/twilio/voice"]),
+        ):
+            with self.subTest(url):
+                found = objects(with_values(CASES[case], **route, **more, **{"twilio.publicUrl": url}))
+                (rule,) = one(found, "Ingress")["spec"]["rules"]
+                self.assertEqual(rule["host"], "voice.example.com")
+                self.assertEqual([it["path"] for it in rule["http"]["paths"]], paths)
+                spec = one(found, "HTTPRoute")["spec"]
+                self.assertEqual(spec["hostnames"], ["voice.example.com"])
+                self.assertEqual([it["path"]["value"] for it in spec["rules"][0]["matches"]], paths)
+                self.assertIn(url, str(edge_config(found)))
 
 
 class Rollouts(unittest.TestCase):

@@ -16,6 +16,9 @@ RAW = cases()["raw"]
 HPA = cases()["hpa"]
 KEDA = cases()["keda"]
 
+INGRESS = {"ingress": {"enabled": True}}
+GATEWAY = {"gateway": {"enabled": True, "parentRefs": [{"name": "public"}]}}
+
 # (what is tried, the sentence's beginning, values, changes)
 CONTRADICTIONS = [
     ("grace shorter than the drain", "edge.terminationGracePeriodSeconds (3600) is shorter than what the drain takes (3645",
@@ -28,6 +31,8 @@ CONTRADICTIONS = [
      DEFAULT, {"edge.drain.lameDuckSeconds": 100, "edge.drain.deadlineSeconds": 90}),
     ("notice longer than the deadline", "edge.drain.noticeSeconds (60) is longer",
      DEFAULT, {"edge.drain.deadlineSeconds": 30}),
+    ("ends of calls that take longer than the margin", "edge.drain.marginSeconds (30) is shorter than what calls may take to end at the deadline (49:",
+     DEFAULT, {"edge.config": {"session": {"end_timeout": "45000ms", "release_timeout": "1001us"}}}),
     ("worker killed before its calls left", "worker.terminationGracePeriodSeconds (30) is shorter",
      DEFAULT, {"worker.terminationGracePeriodSeconds": 30}),
     ("two graces for one pod", "worker.terminationGracePeriodSeconds is set, and with sidecar.in: worker",
@@ -58,6 +63,16 @@ CONTRADICTIONS = [
     ("nobody can call", "twilio.enabled is false and edge.extraRoutes is empty", RAW, {"edge.extraRoutes": []}),
     ("an ingress without a host", "ingress and gateway take host and path", RAW, {"ingress.enabled": True}),
     ("a route without a gateway", "gateway.enabled is true and gateway.parentRefs is empty", DEFAULT, {"gateway.enabled": True}),
+    ("two hosts behind an ingress", "twilio.webhook.publicUrl is of hooks.example.com and twilio.publicUrl of voice.example.com, and ingress serves",
+     WEBHOOK, INGRESS | {"edge.tlsSecret": "", "twilio.webhook.publicUrl": "https://hooks.example.com/twilio/voice"}),
+    ("the same behind a gateway", "twilio.webhook.publicUrl is of voice.example.org and twilio.publicUrl of voice.example.com, and gateway serves",
+     WEBHOOK, GATEWAY | {"edge.tlsSecret": "", "twilio.webhook.publicUrl": "https://voice.example.org/twilio/voice"}),
+    ("plain HTTP to a port of TLS", "edge.tlsSecret is set behind ingress, which", DEFAULT, INGRESS | {"edge.tlsSecret": "a"}),
+    ("the same from both", "edge.tlsSecret is set behind ingress and gateway, which", DEFAULT, INGRESS | GATEWAY | {"edge.tlsSecret": "a"}),
+    ("a traffic policy without traffic from outside", "service.externalTrafficPolicy (Local) is for NodePort and LoadBalancer",
+     DEFAULT, {"service.externalTrafficPolicy": "Local"}),
+    ("a class without a load balancer", "service.loadBalancerClass (a) is for LoadBalancer: Kubernetes refuses it with service.type: NodePort",
+     DEFAULT, {"service": {"type": "NodePort", "loadBalancerClass": "a"}}),
     ("the chart's own keys", "edge.config.drain is the chart's to write", DEFAULT, {"edge.config": {"drain": {"deadline": "2h"}}}),
     ("the chart's own listeners", "edge.config.listeners is the chart's to write", DEFAULT, {"edge.config": {"listeners": []}}),
     ("the chart's own limit", "edge.config.limits.sessions is the chart's", DEFAULT, {"edge.config": {"limits": {"sessions": 1}}}),
@@ -67,6 +82,10 @@ CONTRADICTIONS = [
     ("a second default pool", "extraPools.default is the chart's", DEFAULT, {"extraPools": {"default": {"discovery": {}}}}),
     ("no address", "discovery.kind is static and discovery.addresses is empty", RAW, {"discovery.addresses": []}),
     ("pods at fixed addresses", "discovery.kind is static and worker.enabled is true", RAW, {"worker.enabled": True}),
+    ("a Service beside addresses", "discovery.kind is static and discovery.service (mine) is set", RAW, {"discovery.service": "mine"}),
+    ("a port without a Service", "discovery.port (grpc) names a port of discovery.service", DEFAULT, {"discovery.port": "grpc"}),
+    ("a named port for DNS", "discovery.port (grpc) names a port of discovery.service",
+     DEFAULT, {"worker.enabled": False, "discovery": {"kind": "dns", "service": "mine", "port": "grpc"}}),
     ("addresses that nobody reads", "discovery.addresses is only for", DEFAULT, {"discovery.addresses": ["10.0.0.1:1"]}),
     ("workers that are not looked for", "discovery.service (mine) and worker.enabled", DEFAULT, {"discovery.service": "mine"}),
     ("two Services", "discovery.service (mine) and worker.service.selector",
@@ -79,6 +98,9 @@ CONTRADICTIONS = [
     ("arguments for the bridge", "worker.command and worker.args", DEFAULT, {"worker.args": ["-v"]}),
     ("TLS without the edge's certificate", "workerTls.enabled is true and workerTls.edgeSecret", HPA, {"workerTls.edgeSecret": ""}),
     ("TLS without the worker's certificate", "workerTls.enabled is true and workerTls.workerSecret", HPA, {"workerTls.workerSecret": ""}),
+    ("TLS without a name", "workerTls.serverName is empty, and with discovery.kind: static",
+     RAW, {"workerTls": {"enabled": True, "edgeSecret": "edge-certificate"}}),
+    ("rights for everybody", "serviceAccount.create is false and serviceAccount.name is empty", DEFAULT, {"serviceAccount": {"create": False}}),
     ("one edge that cannot be replaced", "edge.kind is StatefulSet with one edge", STATEFUL, {"edge.replicas": 1, "edge.podDisruptionBudget": {}}),
     ("a rollout that cannot begin", "edge.strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0:",
      DEFAULT, {"edge.strategy.rollingUpdate.maxSurge": 0}),
@@ -119,6 +141,8 @@ CONTRADICTIONS = [
      SIDECAR, {"autoscaling": {"hpa": {"enabled": True}}, "worker.autoscaling": {"enabled": True}}),
     ("a sidecar without a pod", "topology is sidecar with sidecar.in: worker, and worker.enabled is false",
      SIDECAR, {"worker.enabled": False, "worker.service.selector": {"app": "a"}}),
+    ("one port for worker and callers", "worker.service.port and edge.ports.callers are both 8080", SIDECAR, {"worker.service.port": 8080}),
+    ("one port for worker and admin", "worker.service.port and edge.ports.admin are both 50051", SIDECAR, {"edge.ports.admin": 50051}),
     ("pods that linger", "topology: sidecar keeps pods until their calls have ended: with 10 deploys in an hour, 1890 s of grace and 3 pods, up to 16 pods",
      SIDECAR, {"sidecar.acknowledgeLingering": False}),
 ]
@@ -134,6 +158,13 @@ NONE = [
     (DEFAULT, {"worker.autoscaling": {"enabled": False, "minReplicas": 11}}),
     (STATEFUL, {"edge.podDisruptionBudget.minAvailable": "66%"}),
     (SIDECAR, {"worker.autoscaling.enabled": True}),
+    (DEFAULT, {"edge.config": {"session": {"end_timeout": "26s", "release_timeout": "1s"}}}),
+    (DEFAULT, {"edge.config": {"session": None}, "edge.drain.marginSeconds": 10}),
+    (DEFAULT, INGRESS | {"edge.tlsSecret": "a", "edge.acknowledgeProxyTls": True}),
+    (DEFAULT, {"worker.service.port": 8080}),
+    (DEFAULT, {"worker.enabled": False, "discovery": {"service": "mine", "port": "grpc"}}),
+    (DEFAULT, {"serviceAccount": {"create": False}, "rbac.create": False}),
+    (DEFAULT, {"serviceAccount": {"create": False}, "discovery.kind": "dns"}),
     (APP, {"metrics.serviceMonitor.enabled": True}),
     (DEFAULT, {"worker.autoscaling.enabled": True, "autoscaling.scaleDown": True}),
 ]

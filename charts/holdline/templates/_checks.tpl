@@ -20,6 +20,10 @@ edge.drain.lameDuckSeconds ({{ int $drain.lameDuckSeconds }}) is longer than edg
 {{- if gt (int $drain.noticeSeconds) (int $drain.deadlineSeconds) }}
 edge.drain.noticeSeconds ({{ int $drain.noticeSeconds }}) is longer than edge.drain.deadlineSeconds ({{ int $drain.deadlineSeconds }}): workers cannot be told so early. Lower the notice.
 {{- end }}
+{{- $ending := include "holdline.drain.ending" . | int }}
+{{- if lt (int $drain.marginSeconds) $ending }}
+edge.drain.marginSeconds ({{ int $drain.marginSeconds }}) is shorter than what calls may take to end at the deadline ({{ $ending }}: end_timeout, close_timeout and release_timeout of edge.config.session, and 1): the kubelet would kill them. Raise it.
+{{- end }}
 {{- $grace := include "holdline.drain.grace" . | int }}
 {{- $needed := include "holdline.drain.needed" . | int }}
 {{- if lt $grace $needed }}
@@ -91,8 +95,29 @@ twilio.webhook.enabled needs exactly one edge (topology: edge, edge.replicas: 1,
 twilio.trustStart and twilio.webhook.enabled are both set: the webhook's token is the proof. Set trustStart to false.
 {{- end }}
 {{- end }}
+{{- $proxies := list }}
+{{- range list "ingress" "gateway" }}
+{{- if (index $.Values .).enabled }}{{ $proxies = append $proxies . }}{{ end }}
+{{- end }}
+{{- with join " and " $proxies }}
+{{- $host := (include "holdline.twilioUrl" $ | fromYaml).host }}
+{{- $webhookHost := (urlParse $webhook.publicUrl).hostname }}
+{{- if and $webhook.enabled $webhookHost $host (ne $webhookHost $host) }}
+twilio.webhook.publicUrl is of {{ $webhookHost }} and twilio.publicUrl of {{ $host }}, and {{ . }} serves one host: give both the same, or write your own.
+{{- end }}
+{{- if and $.Values.edge.tlsSecret (not $.Values.edge.acknowledgeProxyTls) }}
+edge.tlsSecret is set behind {{ . }}, which of itself speaks plain HTTP to the edge: empty it, or make that speak TLS and set edge.acknowledgeProxyTls.
+{{- end }}
+{{- end }}
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
 gateway.enabled is true and gateway.parentRefs is empty: no gateway would serve the route. Name one.
+{{- end }}
+{{- $service := .Values.service }}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") }}
+service.externalTrafficPolicy ({{ $service.externalTrafficPolicy }}) is for NodePort and LoadBalancer: Kubernetes refuses it with service.type: ClusterIP. Empty it, or change the type.
+{{- end }}
+{{- if and $service.loadBalancerClass (ne $service.type "LoadBalancer") }}
+service.loadBalancerClass ({{ $service.loadBalancerClass }}) is for LoadBalancer: Kubernetes refuses it with service.type: {{ $service.type }}. Empty it, or change the type.
 {{- end }}
 {{- end }}
 
@@ -125,11 +150,17 @@ extraPools.default is the chart's to write: use discovery and pool.
 {{- if not $discovery.addresses }}
 discovery.kind is static and discovery.addresses is empty: there would be no worker.
 {{- end }}
+{{- if $own }}
+discovery.kind is static and discovery.service ({{ $own }}) is set: the edge would not look there. Empty it, or use kubernetes or dns.
+{{- end }}
 {{- if .Values.worker.enabled }}
 discovery.kind is static and worker.enabled is true: pods have no fixed addresses. Use kubernetes or dns, or set worker.enabled to false.
 {{- end }}
 {{- else if $discovery.addresses }}
 discovery.addresses is only for discovery.kind: static. Empty it.
+{{- end }}
+{{- if and $discovery.port (not (and $own (eq $discovery.kind "kubernetes"))) }}
+discovery.port ({{ $discovery.port }}) names a port of discovery.service with discovery.kind: kubernetes, and is read nowhere else: empty it, or set both.
 {{- end }}
 {{- if and $own .Values.worker.enabled }}
 discovery.service ({{ $own }}) and worker.enabled are both set: the edge would never find the chart's workers. Set one of them.
@@ -164,6 +195,9 @@ workerTls.enabled is true and workerTls.edgeSecret is empty: name the Secret wit
 {{- end }}
 {{- if and .Values.worker.enabled (not $tls.workerSecret) }}
 workerTls.enabled is true and workerTls.workerSecret is empty: name the Secret with the workers' certificate.
+{{- end }}
+{{- if and (eq $discovery.kind "static") (not $tls.serverName) }}
+workerTls.serverName is empty, and with discovery.kind: static there is no Service whose name workers could have: give the name in their certificates.
 {{- end }}
 {{- end }}
 {{- end }}
@@ -200,6 +234,9 @@ edge.podDisruptionBudget.minAvailable ({{ $pdb.minAvailable }}) is not less than
 {{- end }}
 {{- if eq (int $edge.ports.callers) (int $edge.ports.admin) }}
 edge.ports.callers and edge.ports.admin are both {{ int $edge.ports.admin }}: give each its own.
+{{- end }}
+{{- if and .Values.rbac.create (include "holdline.needsApi" .) (not (or .Values.serviceAccount.create .Values.serviceAccount.name)) }}
+serviceAccount.create is false and serviceAccount.name is empty: the edge's rights would go to the namespace's account `default`, and so to every pod without one of its own. Name an account, or set create to true.
 {{- end }}
 {{- if and $edge.podDeletionCost.enabled (eq .Values.topology "edge") (eq $edge.kind "StatefulSet") }}
 edge.podDeletionCost has no effect on a StatefulSet, which always takes away the highest ordinal. Set it to false.
@@ -292,6 +329,13 @@ autoscaling.scaleDown is set without edge.podDeletionCost.enabled: the edge with
 {{- if eq .Values.topology "sidecar" }}
 {{- if and (eq .Values.sidecar.in "worker") (not .Values.worker.enabled) }}
 topology is sidecar with sidecar.in: worker, and worker.enabled is false: there is no pod to hold the edge. Enable it, or set sidecar.in to app and include the template in your chart.
+{{- end }}
+{{- if include "holdline.inWorker" . }}
+{{- range $name, $port := $.Values.edge.ports }}
+{{- if eq (int $port) (int $.Values.worker.service.port) }}
+worker.service.port and edge.ports.{{ $name }} are both {{ int $port }}, and with sidecar.in: worker they share a pod: give each its own.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if not .Values.sidecar.acknowledgeLingering }}
 topology: sidecar keeps pods until their calls have ended: with {{ int .Values.sidecar.deploysPerHour }} deploys in an hour, {{ include "holdline.drain.grace" . }} s of grace and {{ include "holdline.sidecar.replicas" . }} pods, up to {{ include "holdline.lingering" . }} pods are ending at any time. Set sidecar.acknowledgeLingering if the cluster has room for them, or use topology: edge.

@@ -15,9 +15,10 @@ twilioSecondaryAuthToken: twilio-secondary-auth-token
 {{- end }}
 {{- end }}
 
+{{/* Without a port: what is in front chooses by the name alone. */}}
 {{- define "holdline.twilioUrl" -}}
 {{- $url := urlParse .Values.twilio.publicUrl }}
-host: {{ $url.host | quote }}
+host: {{ $url.hostname | quote }}
 path: {{ $url.path | quote }}
 {{- end }}
 

@@ -6,6 +6,19 @@
 {{- add $drain.lameDuckSeconds $drain.deadlineSeconds $drain.marginSeconds }}
 {{- end }}
 
+{{/* Of that, from the deadline on, when the edge ends what is left: the waits of its configuration, and a second. */}}
+{{- define "holdline.drain.ending" -}}
+{{- $waits := dict "end_timeout" "5s" "close_timeout" "2s" "release_timeout" "500ms" }}
+{{- $session := .Values.edge.config.session | default dict }}
+{{- $micros := 1000000 }}
+{{- range $wait, $default := $waits }}
+{{- $time := get $session $wait | default $default | toString }}
+{{- $unit := get (dict "us" 1 "ms" 1000 "s" 1000000 "m" 60000000 "h" 3600000000) (regexFind "[a-z]+$" $time) }}
+{{- $micros = mul (regexFind "^[0-9]+" $time | int64) ($unit | default 0) | add $micros }}
+{{- end }}
+{{- div (add $micros 999999) 1000000 }}
+{{- end }}
+
 {{/* A worker's, from its pod's deletion. */}}
 {{- define "holdline.drain.worker" -}}
 {{- $worker := .Values.worker }}
