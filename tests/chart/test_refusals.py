@@ -31,7 +31,7 @@ CONTRADICTIONS = [
      DEFAULT, {"edge.drain.lameDuckSeconds": 100, "edge.drain.deadlineSeconds": 90}),
     ("notice longer than the deadline", "edge.drain.noticeSeconds (60) is longer",
      DEFAULT, {"edge.drain.deadlineSeconds": 30}),
-    ("ends of calls that take longer than the margin", "edge.drain.marginSeconds (30) is shorter than what calls may take to end at the deadline (49:",
+    ("ends of calls that take longer than the margin", "edge.drain.marginSeconds (30) is shorter than what calls may take to end at the deadline (49 s:",
      DEFAULT, {"edge.config": {"session": {"end_timeout": "45000ms", "release_timeout": "1001us"}}}),
     ("worker killed before its calls left", "worker.terminationGracePeriodSeconds (30) is shorter",
      DEFAULT, {"worker.terminationGracePeriodSeconds": 30}),

@@ -22,7 +22,7 @@ edge.drain.noticeSeconds ({{ int $drain.noticeSeconds }}) is longer than edge.dr
 {{- end }}
 {{- $ending := include "holdline.drain.ending" . | int }}
 {{- if lt (int $drain.marginSeconds) $ending }}
-edge.drain.marginSeconds ({{ int $drain.marginSeconds }}) is shorter than what calls may take to end at the deadline ({{ $ending }}: end_timeout, close_timeout and release_timeout of edge.config.session, and 1): the kubelet would kill them. Raise it.
+edge.drain.marginSeconds ({{ int $drain.marginSeconds }}) is shorter than what calls may take to end at the deadline ({{ $ending }} s: end_timeout, close_timeout and release_timeout of edge.config.session, and 1 s): the kubelet would kill them. Raise it.
 {{- end }}
 {{- $grace := include "holdline.drain.grace" . | int }}
 {{- $needed := include "holdline.drain.needed" . | int }}
