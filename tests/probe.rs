@@ -2,7 +2,11 @@
 
 use std::process::Output;
 
-use tokio::{net::TcpListener, process::Command};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 
 use crate::{
     exchange::Edge,
@@ -77,6 +81,33 @@ async fn it_waits_for_what_is_still_starting() {
     let output = soon("the probe", waiting).await.unwrap();
     assert!(output.status.success());
     edge.end().await;
+}
+
+/// Answers each request of a connection alike.
+async fn answers(socket: TcpStream, status: &str) {
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+    let mut lines = BufReader::new(socket).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if line.is_empty() {
+            let _ = lines.get_mut().write_all(answer.as_bytes()).await;
+        }
+    }
+}
+
+/// Behind a Service a connection leads to one pod, however long that drains.
+#[tokio::test]
+async fn each_attempt_may_reach_another_pod() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/readyz", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        for status in ["503 Service Unavailable", "200 OK"] {
+            let (socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(answers(socket, status));
+        }
+    });
+    let (code, said) = outcome(probe(&["--wait", "5s", &url])).await;
+    assert_eq!(code, Some(0), "{said}");
+    serving.await.unwrap();
 }
 
 #[tokio::test]

@@ -23,12 +23,14 @@ pub(crate) fn probe(args: &ProbeArgs) -> Result<(), Failure> {
         "the URL to probe",
         "http://127.0.0.1:9090/readyz",
     )?;
-    super::block_on(async { succeeds(&Http::of(&url)?, &url, args).await })
+    super::block_on(async { succeeds(&url, args).await })
 }
 
-async fn succeeds(http: &Http, url: &Uri, args: &ProbeArgs) -> Result<(), Failure> {
+async fn succeeds(url: &Uri, args: &ProbeArgs) -> Result<(), Failure> {
     let until = Instant::now() + args.wait;
     loop {
+        // With a connection of its own: behind a Service, this one may lead to another pod.
+        let http = Http::of(url)?;
         let asking = http.ask(Method::GET, url, None, None, BODY_MAX);
         let why = match timeout(args.timeout, asking).await {
             Ok(Ok(answer)) if answer.status.is_success() => return Ok(()),
