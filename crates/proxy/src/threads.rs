@@ -16,6 +16,10 @@ use tokio::{
     sync::oneshot,
 };
 
+use nap::Naps;
+
+mod nap;
+
 /// The threads of one edge. Dropping it stops them, and cuts what still runs there.
 #[derive(Debug)]
 pub(crate) struct Threads {
@@ -63,7 +67,13 @@ impl Threads {
 
 /// A thread that runs until its sender is dropped.
 fn start(index: usize) -> io::Result<(Handle, oneshot::Sender<Infallible>)> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let naps = Arc::new(Naps::new());
+    let (parks, unparks) = (Arc::clone(&naps), naps);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || parks.park())
+        .on_thread_unpark(move || unparks.unpark())
+        .build()?;
     let handle = runtime.handle().clone();
     let (running, stopped) = oneshot::channel::<Infallible>();
     thread::Builder::new()
