@@ -314,8 +314,11 @@ impl World {
     fn found(&mut self, epoch: Epoch, what: u8) {
         if what > 0xe0 {
             self.streams.remove(&epoch);
-            let reason = "none".to_owned();
-            return self.tell(Event::SeekFailed { epoch, reason });
+            return self.tell(Event::SeekFailed {
+                epoch,
+                reason: "none".to_owned(),
+                crowded: what > 0xf0,
+            });
         }
         self.streams.insert(epoch, Stream::Offered);
         let worker = WorkerId(u64::from(what >> 4));

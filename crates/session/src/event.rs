@@ -66,6 +66,9 @@ pub enum Event {
         epoch: Epoch,
         /// In words.
         reason: String,
+        /// A worker was there that would have taken the session, were it, or another there, under
+        /// less suspicion.
+        crowded: bool,
     },
     /// A worker spoke.
     FromWorker {

@@ -54,16 +54,17 @@ pub struct Limits {
     /// Longest wait before another worker is sought.
     pub seek_max: Duration,
     /// How long a session may be without a worker before the caller hears the hold sound; `None`: it
-    /// hears none.
+    /// hears none. A worker that is lost before it commits any of the inputs that waited counts as
+    /// none.
     pub hold_after: Option<Duration>,
-    /// How long a session may be without a worker before the caller is handed back.
+    /// How long a session may be so before the caller is handed back.
     pub give_up: Duration,
     /// Losses without progress after which a session ends, at the last of which it was kept apart
     /// from all others who may be to blame; at least three.
     pub poison_limit: u32,
     /// How long a session waits for its next worker after each such loss but the first.
     pub strike_pause: Duration,
-    /// How long such a session waits, from the loss on, for a worker where it is kept apart from
+    /// How long such a session waits, where workers are there, for one at which it is kept apart from
     /// others of its kind, before it goes to any.
     pub isolation_wait: Duration,
     /// How long a caller lost without `stop` is awaited; zero: not at all.

@@ -39,7 +39,7 @@ pub use view::{Account, AttachmentView, LegCounts, View};
 
 use ending::Life;
 use external::Externals;
-use hold::Alone;
+use hold::{Alone, Unserved};
 
 /// A shell that comes this much later than it was asked to did not run, or hardly, in between.
 const LATE: Duration = Duration::from_millis(50);
@@ -95,6 +95,8 @@ struct Recovery {
     since: Time,
     /// While no worker runs the session.
     alone: Option<Alone>,
+    /// While one does that was attached to inputs that waited, and has committed none of them.
+    unproven: Option<Unserved>,
     /// Failed seeks in a row.
     failures: u32,
     /// The worker that was lost or is being left.
@@ -174,6 +176,7 @@ impl Session {
                 reason: crate::AttachReason::New,
                 since: now,
                 alone: Some(Alone::new(now)),
+                unproven: None,
                 failures: 0,
                 avoid: None,
                 failed: Vec::new(),
@@ -280,7 +283,11 @@ impl Session {
                 worker,
                 version,
             } => self.offered(now, epoch, worker, version),
-            Event::SeekFailed { epoch, reason } => self.offer_failed(now, epoch, reason, out),
+            Event::SeekFailed {
+                epoch,
+                reason,
+                crowded,
+            } => self.seek_failed(now, epoch, reason, crowded, out),
             Event::FromWorker { epoch, message } => self.worker_said(now, epoch, message, out),
             Event::StreamLost { epoch, loss } => self.stream_lost(now, epoch, &loss, out),
             Event::Move { epoch, reason } => self.leave(now, epoch, reason, out),
@@ -304,6 +311,9 @@ impl Session {
             self.life.forgive(late);
             if let Some(alone) = &mut self.recovery.alone {
                 alone.forgive(late);
+            }
+            if let Some(unserved) = &mut self.recovery.unproven {
+                unserved.forgive(late);
             }
         }
     }

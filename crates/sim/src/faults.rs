@@ -20,6 +20,9 @@ impl World {
             Fault::Crash => self.crash(Mark::Crash),
             Fault::Restart => self.crash(Mark::Restart),
             Fault::Outage => self.outage(),
+            Fault::CrashLoop => {
+                self.crash_loop_until = self.now.0 + self.rng.range(ms(300), ms(1_500));
+            }
             Fault::Hang => self.hang(),
             Fault::Drain => self.drain_one(),
             Fault::Roll => self.roll(2, Mark::Roll),

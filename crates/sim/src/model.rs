@@ -118,6 +118,8 @@ struct At {
     apart: bool,
     /// What it may take for progress.
     patience: Duration,
+    /// It had nothing to do when it came, or has done something.
+    serves: bool,
 }
 
 /// What one step is expected to bring.
@@ -130,6 +132,10 @@ struct Step {
     sends: VecDeque<(LegRef, Payload)>,
     dials: VecDeque<LegRef>,
     lost: VecDeque<u64>,
+    /// What had come in before, and whether the clock, which is looked at after the event, took the
+    /// worker away.
+    had: u64,
+    by_clock: bool,
     /// The caller is gone for good, and this is what that must be called.
     caller_gone: Option<EndReason>,
     /// A lost caller was awaited until this step.
@@ -150,9 +156,6 @@ struct Step {
     poisoned: bool,
     refusal: bool,
 }
-
-/// After an edge stood still, what workers said meanwhile is read before they are blamed.
-const UNREAD: Duration = Duration::from_millis(50);
 
 /// One session, as its promises have it.
 pub(crate) struct Model {
@@ -183,6 +186,10 @@ pub(crate) struct Model {
     /// Whether what is being prepared is sought for a suspect, apart from others.
     target_apart: bool,
     unattached_since: Time,
+    /// Since when nothing was done for the caller, though workers may have come and gone.
+    unserved_since: Time,
+    /// Since when a place apart from others is denied to it.
+    denied_since: Option<Time>,
     hold: Hold,
     ending: Option<EndReason>,
     is_closed: bool,
@@ -236,6 +243,8 @@ impl Model {
             asked_since: now,
             target_apart: false,
             unattached_since: now,
+            unserved_since: now,
+            denied_since: None,
             hold: Hold::default(),
             ending: None,
             is_closed: false,
@@ -276,19 +285,13 @@ impl Model {
     /// Notes what an event is about to bring. `late` is how long after its own wish the engine is
     /// called, where that is more than a busy moment.
     pub(crate) fn before(&mut self, now: Time, late: Duration, event: &Event) {
-        self.step = Step::default();
-        let unread = match late.is_zero() {
-            true => late,
-            false => late + UNREAD,
+        self.step = Step {
+            had: self.slots.len() as u64,
+            ..Step::default()
         };
-        if let Some(at) = &mut self.at {
-            at.attached_at = at.attached_at + unread;
-            at.waiting_since = at.waiting_since + unread;
-            at.release_asked = at.release_asked.map(|asked| asked + unread);
-        }
-        self.asked_since = self.asked_since + unread;
         self.forgives(late);
         self.step.target_fails = self.fails_target(event);
+        self.is_denied(now, event);
         let input = match event {
             Event::Frame { leg, frame } => return self.frame_comes(leg, frame),
             Event::External(external) => return self.external_comes(external),
@@ -374,7 +377,7 @@ impl Model {
         self.legs_vanish(shell, now)?;
         let by_commit = outputs::ended_by_commit(out, reported, self.step.caller_gone.is_some());
         if let Some(reason) = reported.filter(|_| !by_commit) {
-            self.check_reason(now, reason)?;
+            self.check_reason(reason)?;
             self.end(now, reason)?;
         }
         let applied = self.is_applied(shell)?;
@@ -383,7 +386,7 @@ impl Model {
             self.applies(now, coverage)?;
         }
         if let Some(reason) = reported.filter(|_| by_commit) {
-            self.check_reason(now, reason)?;
+            self.check_reason(reason)?;
             self.end(now, reason)?;
         }
         self.appends(shell, now, out)?;
@@ -394,6 +397,7 @@ impl Model {
         self.outputs(now, out, coverage)?;
         self.settle_step()?;
         self.hears_enough(shell, now)?;
+        self.is_borne(now)?;
         if self.steps.is_multiple_of(16) || reported.is_some() {
             self.compare(shell, now)?;
         }
@@ -402,8 +406,8 @@ impl Model {
 
     /// The session went on at another edge: every epoch so far is of the past.
     pub(crate) fn restored(&mut self, now: Time) {
-        if self.at.take().is_some() {
-            self.begins_alone(now);
+        if let Some(at) = self.at.take() {
+            self.begins_alone(now, &at);
         }
         self.pending = None;
         // Who failed is not carried over: the other edge has other workers.
@@ -519,6 +523,23 @@ impl Model {
             _ => return false,
         };
         self.link.target() == Some(epoch.0)
+    }
+
+    /// Whether it was for the sake of isolation that nobody took the session. A worker that may take
+    /// it later has, for all that the edge knows, a suspect of another edge.
+    fn is_denied(&mut self, now: Time, event: &Event) {
+        if !self.step.target_fails || self.at.is_some() {
+            return;
+        }
+        let denied = match event {
+            Event::SeekFailed { crowded, .. } => *crowded,
+            Event::FromWorker {
+                message: FromWorker::Reject { retry: true, .. },
+                ..
+            } => true,
+            _ => return,
+        };
+        self.denied_since = denied.then(|| self.denied_since.unwrap_or(now));
     }
 
     fn worker_speaks(&mut self, epoch: u64, message: &FromWorker) {

@@ -40,6 +40,8 @@ pub(crate) struct Stream {
     pub(crate) offered: Suspected,
     /// The same as its worker knows, once it has accepted.
     pub(crate) watched: Suspected,
+    /// Its session was denied a place apart from others for as long as it waits for one.
+    pub(crate) crowded_out: bool,
     pub(crate) up: VecDeque<Up>,
     pub(crate) down: VecDeque<Down>,
     up_at: u64,
@@ -113,6 +115,7 @@ impl World {
             suspected,
             offered: suspected,
             watched: Suspected::default(),
+            crowded_out: self.calls[call].crowded_out,
             up: VecDeque::new(),
             down: VecDeque::new(),
             up_at: 0,
@@ -198,6 +201,9 @@ impl World {
     fn hear(&mut self, stream: usize, message: FromWorker) {
         let line = &self.streams[stream];
         let (call, epoch, gone) = (line.call, Epoch(line.epoch), line.edge_gone);
+        if !gone && matches!(message, FromWorker::Reject { retry: true, .. }) {
+            self.calls[call].denied(self.now.0, true);
+        }
         if gone && self.rng.percent(40) {
             return;
         }

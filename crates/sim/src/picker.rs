@@ -10,6 +10,7 @@ use crate::{
     coverage::Mark,
     network::Suspected,
     rng::mix,
+    shell::Bug,
     world::{World, ms},
 };
 
@@ -28,8 +29,20 @@ impl World {
         };
         let epoch = seek.epoch;
         let Some(worker) = self.pick(call, &seek) else {
+            let crowded = self.is_crowded(&seek);
+            if crowded && seek.suspect.is_some() {
+                self.coverage.mark(Mark::Crowded);
+            }
+            self.calls[call].denied(self.now.0, crowded);
             let reason = "no worker is fit".to_owned();
-            return self.feed(call, Event::SeekFailed { epoch, reason });
+            return self.feed(
+                call,
+                Event::SeekFailed {
+                    epoch,
+                    reason,
+                    crowded: crowded || self.plants(Bug::CrowdedByNobody),
+                },
+            );
         };
         if seek.suspect.is_some() {
             self.coverage.mark(Mark::SuspectSeek);
@@ -53,10 +66,7 @@ impl World {
     fn pick(&self, call: usize, seek: &Seek) -> Option<usize> {
         let mut best: Option<(usize, (u8, u64, u64, u64))> = None;
         for worker in 0..self.workers.len() {
-            if !self.is_fit(call, worker, seek) {
-                continue;
-            }
-            if seek.planned && seek.avoid == Some(WorkerId(worker as u64)) {
+            if !self.is_fit(worker, seek) || !self.is_apart(call, worker, seek) {
                 continue;
             }
             let rank = self.rank[self.workers[worker].version as usize];
@@ -88,21 +98,31 @@ impl World {
         }
     }
 
-    fn is_fit(&self, call: usize, index: usize, seek: &Seek) -> bool {
+    /// Whether it is for those who are there that no worker takes the session.
+    fn is_crowded(&self, seek: &Seek) -> bool {
+        (0..self.workers.len()).any(|worker| self.is_fit(worker, seek))
+    }
+
+    /// Whether a worker would take the session, whoever else is there.
+    fn is_fit(&self, index: usize, seek: &Seek) -> bool {
         let worker = &self.workers[index];
         let now = self.now.0;
         let seen = worker.ready && (worker.alive || now < worker.died_at + BLIND);
         let healthy = now >= worker.hung_until || now < worker.hung_since + HEALTH_TIMEOUT;
         let reads = seek.schema <= worker.version;
+        let left = seek.planned && seek.avoid == Some(WorkerId(index as u64));
+        seen && healthy && !worker.draining && reads && !left
+    }
+
+    fn is_apart(&self, call: usize, index: usize, seek: &Seek) -> bool {
         let wish = Suspected::of(seek);
-        let apart = !self.streams.iter().any(|stream| {
+        !self.streams.iter().any(|stream| {
             stream.worker == index
                 && stream.edge == self.calls[call].edge
                 && stream.suspected.clashes_with(&wish)
                 && !stream.edge_gone
                 && stream.call != call
-        });
-        seen && healthy && !worker.draining && reads && apart
+        })
     }
 
     fn load(&self, worker: usize) -> u64 {

@@ -26,6 +26,7 @@ pub(crate) enum Fault {
     RollBack,
     SchemaBump,
     Outage,
+    CrashLoop,
     StreamDrop,
     Garbage,
     Partition,
@@ -54,6 +55,7 @@ const FAULTS: &[(u64, Fault)] = &[
     (6, Fault::RollBack),
     (3, Fault::SchemaBump),
     (3, Fault::Outage),
+    (6, Fault::CrashLoop),
     (6, Fault::StreamDrop),
     (4, Fault::Garbage),
     (6, Fault::Partition),
@@ -138,6 +140,7 @@ pub(crate) struct Plan {
     pub(crate) small_log: bool,
     pub(crate) small_window: bool,
     pub(crate) workers: u64,
+    pub(crate) slow_restarts: bool,
     pub(crate) calls: Vec<CallPlan>,
     pub(crate) faults: Vec<(u64, Fault)>,
 }
@@ -148,7 +151,9 @@ impl Plan {
         let small_window = rng.percent(25);
         let calls = rng.range(4, CALLS_MAX);
         let mut calls: Vec<_> = (0..calls).map(|_| call(rng, small_log)).collect();
-        if rng.percent(25) {
+        // Where poison takes the only worker, there is none until that is back.
+        let lonely = rng.percent(8);
+        if lonely || rng.percent(25) {
             let kind = rng.weighted(POISONS);
             let one = rng.index(calls.len());
             let call = &mut calls[one];
@@ -169,7 +174,8 @@ impl Plan {
             limits: limits(rng, small_log, small_window),
             small_log,
             small_window,
-            workers: rng.range(2, 4),
+            workers: if lonely { 1 } else { rng.range(2, 4) },
+            slow_restarts: lonely || rng.percent(20),
             calls,
             faults,
         }
@@ -223,7 +229,7 @@ fn limits(rng: &mut Rng, small_log: bool, small_window: bool) -> Limits {
         hold_after: rng.percent(80).then(|| ms(rng.range(0, 300))),
         give_up: ms(rng.range(450, 1_200)),
         strike_pause: ms(50),
-        isolation_wait: ms(rng.range(51, 120)),
+        isolation_wait: ms(rng.range(20, 120)),
         resume_window: ms(300),
         end_timeout: ms(rng.range(150, 500)),
         ..Limits::default()

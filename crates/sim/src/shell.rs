@@ -5,9 +5,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use holdline_session::{
-    Account, Attributes, Epoch, Event, External, FromWorker, InputKind, LegName, LegRef, LegState,
-    Limits, Notice, Output, Report, Session, SessionId, Setup, Snapshot, Taken, Time, ToWorker,
-    View,
+    Account, Attributes, EndReason, Epoch, Event, External, FromWorker, InputKind, LegName, LegRef,
+    LegState, Limits, Notice, Output, Report, Session, SessionId, Setup, Snapshot, Taken, Time,
+    ToWorker, View,
 };
 
 use crate::model::Broken;
@@ -50,6 +50,8 @@ bugs! {
     StrikeNotCleared "strike-not-cleared",
     SuspectNotKeptApart "suspect-not-kept-apart",
     IsolationEndless "isolation-endless",
+    IsolationAlone "isolation-clock-runs-without-a-worker",
+    CrowdedByNobody "crowded-by-nobody",
     DoubtUntold "doubt-untold",
     ExternalTwice "external-input-twice",
     ExternalLost "external-input-lost",
@@ -66,6 +68,7 @@ bugs! {
     AbsenceBlamed "absence-blamed",
     StrikePauseSkipped "strike-pause-skipped",
     GivesUpTooEarly "gives-up-too-early",
+    PatienceAnew "give-up-begins-anew-at-each-attach",
     ResumeWindowCut "resume-window-cut",
     OldSnapshotRestored "old-snapshot-restored",
     CallerNotRead "caller-not-read",
@@ -94,6 +97,9 @@ pub(crate) struct Shell {
     attaches: u32,
     /// Ever, for a bug that clears none; 0 without it.
     strikes: u32,
+    /// Since when no worker is there, and how long that is borne, for a bug that looks at no more.
+    alone_since: Option<Time>,
+    give_up: Duration,
 }
 
 impl Shell {
@@ -105,6 +111,7 @@ impl Shell {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Self {
+        let give_up = limits.give_up;
         let setup = Setup {
             id: SessionId(id),
             limits: with_bug(limits, bug),
@@ -125,6 +132,8 @@ impl Shell {
             current: None,
             attaches: 0,
             strikes: 0,
+            alone_since: Some(now),
+            give_up,
         }
     }
 
@@ -156,7 +165,18 @@ impl Shell {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        self.session.next_wake()
+        let wake = self.session.next_wake()?;
+        let anew = self
+            .gives_up_at()
+            .filter(|_| self.session.end_reason().is_none());
+        Some(anew.map_or(wake, |at| at.min(wake)))
+    }
+
+    fn gives_up_at(&self) -> Option<Time> {
+        let since = self
+            .alone_since
+            .filter(|_| self.bug == Some(Bug::PatienceAnew))?;
+        Some(since + self.give_up)
     }
 
     pub(crate) fn reads(&self, leg: &LegName) -> bool {
@@ -225,6 +245,17 @@ impl Shell {
                     self.session.handle(step, Event::Tick, out);
                 }
             }
+            (Bug::IsolationAlone, Event::SeekFailed { crowded, .. }) => *crowded = true,
+            (Bug::PatienceAnew, _) => {
+                let late = self.session.next_wake().map(|due| now.since(due));
+                let late = late.filter(|late| *late >= Duration::from_millis(50));
+                let late = late.unwrap_or_default();
+                self.alone_since = self.alone_since.map(|since| since + late);
+                if self.gives_up_at().is_some_and(|at| at <= now) {
+                    let (reason, detail) = (EndReason::GaveUp, String::new());
+                    self.session.handle(now, Event::End { reason, detail }, out);
+                }
+            }
             (Bug::HoldSoundBursts, _) => {
                 let due = self.session.next_wake();
                 self.is_late = due.is_some_and(|due| now.since(due) >= Duration::from_millis(50));
@@ -236,8 +267,9 @@ impl Shell {
         }
     }
 
-    fn spoil_outputs(&mut self, bug: Bug, now: Time, out: &mut Vec<Output>) {
-        for output in &mut *out {
+    /// Who runs the session, as far as its outputs say.
+    fn follow(&mut self, now: Time, out: &[Output]) {
+        for output in out {
             match output {
                 Output::ToWorker {
                     epoch,
@@ -245,11 +277,19 @@ impl Shell {
                 } => {
                     self.current = Some(*epoch);
                     self.attaches += 1;
+                    self.alone_since = None;
                 }
-                Output::Hangup { epoch, .. } if self.current == Some(*epoch) => self.current = None,
+                Output::Hangup { epoch, .. } if self.current == Some(*epoch) => {
+                    self.current = None;
+                    self.alone_since = Some(now);
+                }
                 _ => {}
             }
         }
+    }
+
+    fn spoil_outputs(&mut self, bug: Bug, now: Time, out: &mut Vec<Output>) {
+        self.follow(now, out);
         let again = self.attaches > 1;
         for output in &mut *out {
             if let Output::ToWorker { message, .. } = output {
@@ -399,6 +439,7 @@ fn with_bug(mut limits: Limits, bug: Option<Bug>) -> Limits {
         Some(Bug::StuckTooEarly) => limits.progress_timeout /= 2,
         Some(Bug::OfferCutShort) => limits.offer_timeout /= 3,
         Some(Bug::ReleaseCutShort) => limits.release_timeout /= 3,
+        Some(Bug::PatienceAnew) => limits.give_up *= 100,
         Some(Bug::GivesUpTooEarly) => limits.give_up /= 2,
         Some(Bug::HoldSoundEarly) => limits.hold_after = limits.hold_after.map(|after| after / 2),
         Some(Bug::IsolationEndless) => limits.isolation_wait *= 100,

@@ -215,6 +215,11 @@ impl World {
         let write = if self.writes_two { version } else { 1 };
         let program = Program::load(attach, write);
         self.streams[stream].agent.get_or_insert_default().program = Some(program);
+        let worker = self.streams[stream].worker;
+        if self.now.0 < self.crash_loop_until && self.may_take(worker) {
+            self.coverage.mark(Mark::CrashLoop);
+            return self.crashes(worker, "a call came");
+        }
         self.begin_outside(stream);
         self.check_complaint(stream);
     }
@@ -321,18 +326,13 @@ impl World {
         self.note(|| format!("poison reaches w{worker}"));
         match kind {
             Poison::Crash | Poison::Weak => {
-                let call = self.streams[stream].call;
-                self.calls[call].poison_kills += 1;
+                self.counts_kill(stream);
                 self.coverage.mark(if kind == Poison::Weak {
                     Mark::PoisonWeak
                 } else {
                     Mark::PoisonCrash
                 });
-                let version = self.workers[worker].version;
-                let status = "panicked".to_owned();
-                self.kill(worker, &Loss::Failed { status });
-                let after = self.rng.range(ms(20), ms(120));
-                self.spawn(version, after);
+                self.crashes(worker, "panicked");
             }
             Poison::Hang => {
                 self.coverage.mark(Mark::PoisonHang);
@@ -350,6 +350,43 @@ impl World {
                 self.say_up(stream, Up::Said(FromWorker::Commit(commit)));
             }
         }
+    }
+
+    /// A poison call ends at its limit; only what it does beside others, where it found no place apart
+    /// from them, is not counted.
+    fn counts_kill(&mut self, stream: usize) {
+        let line = &self.streams[stream];
+        let (call, excused) = (line.call, line.crowded_out);
+        let limit = self.plan_limits().poison_limit;
+        let one = &mut self.calls[call];
+        one.poison_kills += 1;
+        one.excused_kills += u32::from(excused);
+        let (kills, excused) = (one.poison_kills, one.excused_kills);
+        if kills - excused > limit {
+            let detail = format!("{kills}, {excused} of them where it was crowded");
+            self.fail(
+                call,
+                "a poison call kills no more workers than its limit",
+                detail,
+            );
+        }
+    }
+
+    /// A process fails by itself, and another is started in its place.
+    fn crashes(&mut self, worker: usize, status: &str) {
+        let version = self.workers[worker].version;
+        let status = status.to_owned();
+        self.kill(worker, &Loss::Failed { status });
+        let wait = self.plan_limits().isolation_wait.as_micros() as u64;
+        let after = if self.slow_restarts {
+            self.rng.range(wait, wait * 4)
+        } else {
+            self.rng.range(ms(20), ms(120))
+        };
+        if after > wait && !self.workers.iter().any(|one| one.alive && one.ready) {
+            self.coverage.mark(Mark::SlowRestart);
+        }
+        self.spawn(version, after);
     }
 
     /// Starts the outside work that the state speaks of and that this agent has not begun.

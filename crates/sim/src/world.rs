@@ -67,8 +67,14 @@ pub(crate) struct Call {
     /// News from outside that it was told.
     pub(crate) told: u64,
     pub(crate) poisoned_at: Option<u64>,
-    /// Workers that its poison has killed.
+    /// Workers that its poison has killed, and those among them at which it was placed though others
+    /// were there who could be to blame as well.
     pub(crate) poison_kills: u32,
+    pub(crate) excused_kills: u32,
+    /// Since when it was denied a place apart from others, and whether that was for as long as it
+    /// waits for one when it last sought.
+    denied_since: Option<u64>,
+    pub(crate) crowded_out: bool,
     /// Something waits until the engine hears again.
     pub(crate) is_blocked: bool,
     /// The earliest planned `Wake`.
@@ -83,6 +89,11 @@ impl Call {
     /// Whether a further loss would not be one in a row.
     pub(crate) fn is_steady(&self) -> bool {
         !self.begun || self.over || self.model.is_steady()
+    }
+
+    /// Whether those who were there, rather than that nobody was, kept it from a worker.
+    pub(crate) fn denied(&mut self, now: u64, crowded: bool) {
+        self.denied_since = crowded.then(|| self.denied_since.unwrap_or(now));
     }
 }
 
@@ -103,6 +114,10 @@ pub(crate) struct World {
     pub(crate) frozen: [u64; 2],
     pub(crate) spike_until: u64,
     pub(crate) double_until: u64,
+    /// Workers die of every call that they get until then.
+    pub(crate) crash_loop_until: u64,
+    /// After a crash of the workers' own no worker comes for longer than a suspect waits for isolation.
+    pub(crate) slow_restarts: bool,
     /// The call whose poison is on its way or at work.
     pub(crate) poison_live: Option<usize>,
     /// Makes every payload its own.
@@ -134,6 +149,8 @@ impl World {
             frozen: [0; 2],
             spike_until: 0,
             double_until: 0,
+            crash_loop_until: 0,
+            slow_restarts: plan.slow_restarts,
             poison_live: None,
             counter: 0,
             coverage: Coverage::default(),
@@ -147,6 +164,7 @@ impl World {
         for (small, mark) in [
             (plan.small_log, Mark::SmallLog),
             (plan.small_window, Mark::SmallWindow),
+            (plan.workers == 1, Mark::OneWorker),
         ] {
             if small {
                 world.coverage.mark(mark);
@@ -184,6 +202,9 @@ impl World {
             told: 0,
             poisoned_at: None,
             poison_kills: 0,
+            excused_kills: 0,
+            denied_since: None,
+            crowded_out: false,
             is_blocked: false,
             wake_at: u64::MAX,
             restless: (0, 0),
@@ -362,6 +383,7 @@ impl World {
             Output::Seek(seek) => {
                 let epoch = seek.epoch.0;
                 let planned = seek.planned;
+                self.seeks(call);
                 self.calls[call].sought = Some(seek);
                 if planned && self.rng.percent(5) {
                     self.bereave(call);
@@ -385,12 +407,23 @@ impl World {
                     self.streams[stream].suspected.clear(left);
                 }
             }
+            // Whoever is without a worker from now on has been denied nothing yet.
+            Output::Report(Report::Lost { .. } | Report::Attached { .. }) => {
+                self.calls[call].denied_since = None;
+            }
             Output::Report(_) => {}
             Output::Finished => {
                 self.calls[call].over = true;
                 self.poison_live.take_if(|live| *live == call);
             }
         }
+    }
+
+    fn seeks(&mut self, call: usize) {
+        let wait = self.limits.isolation_wait.as_micros() as u64;
+        let one = &mut self.calls[call];
+        let since = one.denied_since;
+        one.crowded_out = since.is_some_and(|since| self.now.0 >= since + wait);
     }
 
     /// A healthy call never ends as poisoned, at whichever edge the poison is.

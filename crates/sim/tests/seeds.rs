@@ -128,6 +128,14 @@ const PLANTED: &[(Bug, &[&str])] = &[
         &["a suspect is kept apart while that can be had, and a reader of the schema is sought"],
     ),
     (
+        Bug::IsolationAlone,
+        &["a suspect is kept apart while that can be had, and a reader of the schema is sought"],
+    ),
+    (
+        Bug::CrowdedByNobody,
+        &["a poison call kills no more workers than its limit"],
+    ),
+    (
         Bug::ExternalTwice,
         &[
             "what happens outside is an input once, and that is said",
@@ -196,6 +204,10 @@ const PLANTED: &[(Bug, &[&str])] = &[
         &["a suspect waits for its next worker"],
     ),
     (Bug::GivesUpTooEarly, &["nobody gives up early"]),
+    (
+        Bug::PatienceAnew,
+        &["a call that nothing is done for is handed back"],
+    ),
     (Bug::ResumeWindowCut, &["a lost caller is awaited"]),
     (Bug::OldSnapshotRestored, &["what is applied stays applied"]),
     (Bug::CallerNotRead, &["the caller is always read"]),

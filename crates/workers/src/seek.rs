@@ -9,6 +9,7 @@ use crate::{
     WorkerStream,
     convert::{Batches, offer},
     loss,
+    roster::pick::NoPlace,
     serve::Serve,
     shared::{Place, Shared},
     stream::Opened,
@@ -44,8 +45,13 @@ pub struct SeekRequest {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SeekError {
     /// No worker fits.
-    #[error("no worker fits: {0}")]
-    NoneFits(String),
+    #[error("no worker fits: {why}")]
+    NoneFits {
+        /// In words.
+        why: String,
+        /// One would, were the session, or another there, under less suspicion.
+        crowded: bool,
+    },
     /// Those that were chosen could not be reached, or turned the stream down.
     #[error("worker {address} did not take the stream: {cause}")]
     Unreachable {
@@ -53,10 +59,23 @@ pub enum SeekError {
         address: String,
         /// In words.
         cause: String,
+        /// Another would have taken it, as above.
+        crowded: bool,
     },
     /// The pool was shut down.
     #[error("the worker pool is shut down")]
     Closed,
+}
+
+impl SeekError {
+    /// Whether a worker would have taken the session, were it, or another there, under less suspicion.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        match self {
+            Self::NoneFits { crowded, .. } | Self::Unreachable { crowded, .. } => *crowded,
+            Self::Closed => false,
+        }
+    }
 }
 
 pub(crate) async fn seek(
@@ -72,7 +91,7 @@ pub(crate) async fn seek(
         let place =
             match shared.reserve(request.session, &request.attributes, &request.seek, &tried) {
                 Ok(place) => place,
-                Err(words) => return Err(no_other(failure, words)),
+                Err(none) => return Err(no_other(failure, none)),
             };
         tried.push(place.worker());
         let address = place.connections().address().to_string();
@@ -85,22 +104,30 @@ pub(crate) async fn seek(
             }
         }
     }
-    Err(failure.map_or(SeekError::Closed, unreachable))
+    Err(failure.map_or(SeekError::Closed, |(address, cause)| {
+        SeekError::Unreachable {
+            address,
+            cause,
+            crowded: false,
+        }
+    }))
 }
 
 /// What is wrong with the worker that was tried last, and with the others: what keeps a call from those
 /// is often the reason that lasts.
-fn no_other(failure: Option<(String, String)>, words: String) -> SeekError {
+fn no_other(failure: Option<(String, String)>, none: NoPlace) -> SeekError {
+    let NoPlace { words, crowded } = none;
     match failure {
-        None => SeekError::NoneFits(words),
-        Some((address, cause)) => {
-            unreachable((address, format!("{cause}; no other fits: {words}")))
-        }
+        None => SeekError::NoneFits {
+            why: words,
+            crowded,
+        },
+        Some((address, cause)) => SeekError::Unreachable {
+            address,
+            cause: format!("{cause}; no other fits: {words}"),
+            crowded,
+        },
     }
-}
-
-fn unreachable((address, cause): (String, String)) -> SeekError {
-    SeekError::Unreachable { address, cause }
 }
 
 async fn open(
@@ -163,16 +190,23 @@ mod tests {
 
     #[test]
     fn a_failed_try_does_not_hide_what_keeps_a_call_from_the_others() {
-        let words = || "2 workers: 1 could not be reached, 1 cannot read schema 2".to_owned();
-        assert_eq!(no_other(None, words()), SeekError::NoneFits(words()));
-        let failure = ("10.0.0.1:50051".to_owned(), "refused".to_owned());
-        let said = no_other(Some(failure), words()).to_string();
-        assert_eq!(
-            said,
-            format!(
-                "worker 10.0.0.1:50051 did not take the stream: refused; no other fits: {}",
-                words()
-            )
-        );
+        let words = "2 workers: 1 could not be reached, 1 with another suspect session";
+        let failure = || ("10.0.0.1:50051".to_owned(), "refused".to_owned());
+        for crowded in [true, false] {
+            let none = || NoPlace {
+                words: words.to_owned(),
+                crowded,
+            };
+            let alone = no_other(None, none());
+            assert_eq!(alone.to_string(), format!("no worker fits: {words}"));
+            let after = no_other(Some(failure()), none());
+            assert_eq!(
+                after.to_string(),
+                format!(
+                    "worker 10.0.0.1:50051 did not take the stream: refused; no other fits: {words}"
+                )
+            );
+            assert_eq!((alone.is_crowded(), after.is_crowded()), (crowded, crowded));
+        }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
         Reserved, Roster,
         entry::{About, Cause},
         moves::Leaving,
+        pick::NoPlace,
         rules::Rules,
     },
     signals::Signals,
@@ -223,7 +224,7 @@ impl Shared {
         attributes: &Arc<Attributes>,
         seek: &Seek,
         tried: &[WorkerId],
-    ) -> Result<Place, String> {
+    ) -> Result<Place, NoPlace> {
         let reserved = self
             .roster()
             .reserve(session, attributes, seek, tried, Instant::now())?;

@@ -169,6 +169,7 @@ impl Stream {
                 Event::SeekFailed {
                     epoch,
                     reason: error.to_string(),
+                    crowded: error.is_crowded(),
                 }
             }
         }

@@ -171,6 +171,7 @@ impl Session {
                 at.patience = usual;
             }
             self.recovery.failed.clear();
+            self.recovery.unproven = None;
             self.recovery.strikes = 0;
             let left = self.recovery.suspicion(self.log.committed());
             if left < before {
@@ -229,6 +230,8 @@ impl Session {
             }
             Command::SetTimer { name, after, tag } => {
                 self.log.mark_stale(name);
+                // In a session that ends it is as one that was set just before: no timer fires any
+                // more, which `SessionEnded` says of all of them.
                 if matches!(self.life, Life::Running) {
                     self.timers.set(name.clone(), now, *after, *tag);
                 }

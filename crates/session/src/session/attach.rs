@@ -39,7 +39,12 @@ impl Session {
                 out.push(Output::Report(Report::Fenced { epoch }));
             }
             (Speaker::Target, FromWorker::Accept) => self.accepted(now, out),
-            (Speaker::Target, FromWorker::Reject { reason, .. }) => {
+            (Speaker::Target, FromWorker::Reject { reason, retry }) => {
+                // What keeps it from a worker that may take it later is, as far as can be told, who
+                // is there, from whichever edge.
+                if retry {
+                    self.note_crowd(now, true);
+                }
                 self.offer_failed(now, epoch, format!("rejected: {reason}"), out);
             }
             (Speaker::Target, FromWorker::Draining { .. }) => {
@@ -72,13 +77,27 @@ impl Session {
         }
     }
 
-    pub(super) fn offer_failed(
+    pub(super) fn seek_failed(
         &mut self,
         now: Time,
         epoch: Epoch,
-        detail: String,
+        reason: String,
+        crowded: bool,
         out: &mut Vec<Output>,
     ) {
+        if self.link.speaker(epoch) == Speaker::Target {
+            self.note_crowd(now, crowded);
+            self.offer_failed(now, epoch, reason, out);
+        }
+    }
+
+    fn note_crowd(&mut self, now: Time, crowded: bool) {
+        if let Some(alone) = &mut self.recovery.alone {
+            alone.note_crowd(now, crowded);
+        }
+    }
+
+    fn offer_failed(&mut self, now: Time, epoch: Epoch, detail: String, out: &mut Vec<Output>) {
         if self.link.speaker(epoch) != Speaker::Target {
             return;
         }
@@ -179,7 +198,10 @@ impl Session {
             .alone
             .is_some_and(|alone| alone.give_up_at(&self.limits) <= now);
         if given_up {
-            let detail = format!("no worker for {:?}", self.limits.give_up);
+            let detail = format!(
+                "no worker, or none that committed anything, for {:?}",
+                self.limits.give_up
+            );
             self.begin_end(now, EndReason::GaveUp, detail, out);
         }
     }
@@ -235,9 +257,9 @@ impl Session {
         self.next_epoch = epoch.next();
         let committed = self.log.committed();
         let alone = self.recovery.alone.as_ref();
-        let in_time = alone.is_none_or(|alone| now < alone.kept_apart_until(&self.limits));
+        let apart = alone.is_none_or(|alone| alone.is_kept_apart(now, &self.limits));
         let suspect = self.recovery.suspect_through(committed);
-        let suspect = suspect.filter(|_| in_time);
+        let suspect = suspect.filter(|_| apart);
         out.push(Output::Seek(Seek {
             epoch,
             reason,

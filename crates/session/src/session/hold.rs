@@ -17,12 +17,40 @@ const FRAME: Duration = Duration::from_millis(20);
 /// The same in milliseconds.
 const FRAME_MS: u64 = 20;
 
+/// A time in which nothing was done for the caller: there was no worker, or none that got on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Unserved {
+    since: Time,
+    /// Time since then in which the edge itself was not running: it tries nobody's patience.
+    absent: Duration,
+}
+
+impl Unserved {
+    fn new(now: Time) -> Self {
+        Self {
+            since: now,
+            absent: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn forgive(&mut self, late: Duration) {
+        self.absent = self.absent.saturating_add(late);
+    }
+
+    /// When it will have been borne for so long.
+    fn lasts(&self, bearable: Duration) -> Time {
+        self.since + self.absent + bearable
+    }
+}
+
 /// A time without a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Alone {
     since: Time,
-    /// Time since then in which the edge itself was not running: it tries nobody's patience.
-    absent: Duration,
+    /// What this is a part of: workers that came and went without a commit were no service.
+    unserved: Unserved,
+    /// Since when a place is denied to it for the sake of isolation, as far as it knows.
+    crowded: Option<Time>,
     /// Whether it has been said.
     said: bool,
     /// Pieces of hold sound so far, and when the next one may follow.
@@ -32,32 +60,51 @@ pub(super) struct Alone {
 
 impl Alone {
     pub(super) fn new(now: Time) -> Self {
+        Self::within(Unserved::new(now), now)
+    }
+
+    fn within(unserved: Unserved, now: Time) -> Self {
         Self {
             since: now,
-            absent: Duration::ZERO,
+            unserved,
+            crowded: None,
             said: false,
             played: 0,
             next_piece: None,
         }
     }
 
+    /// As it goes on after the session was restored.
+    pub(super) fn resumed(alone: Option<Self>, unproven: Option<Unserved>, now: Time) -> Self {
+        let unserved = unproven.unwrap_or(Unserved::new(now));
+        alone.unwrap_or(Self::within(unserved, now))
+    }
+
     pub(super) fn forgive(&mut self, late: Duration) {
-        self.absent = self.absent.saturating_add(late);
+        self.unserved.forgive(late);
+        self.crowded = self.crowded.map(|since| since + late);
+    }
+
+    /// Notes whether there is a place that is denied for the sake of isolation. Where no worker is
+    /// at all, waiting for one costs nothing and tells nothing.
+    pub(super) fn note_crowd(&mut self, now: Time, crowded: bool) {
+        self.crowded = crowded.then(|| self.crowded.unwrap_or(now));
     }
 
     /// When the caller is handed back.
     pub(super) fn give_up_at(&self, limits: &Limits) -> Time {
-        self.since + self.absent + limits.give_up
+        self.unserved.lasts(limits.give_up)
     }
 
-    /// Until when a suspect waits for a place where it is kept apart. Later any place will do.
-    pub(super) fn kept_apart_until(&self, limits: &Limits) -> Time {
-        self.since + self.absent + limits.isolation_wait
+    /// Whether a suspect still waits for a place where it is kept apart. Later any place will do.
+    pub(super) fn is_kept_apart(&self, now: Time, limits: &Limits) -> bool {
+        self.crowded
+            .is_none_or(|since| now < since + limits.isolation_wait)
     }
 
     /// When the next piece of hold sound is due.
     fn piece_at(&self, limits: &Limits) -> Option<Time> {
-        let begins = self.since + self.absent + limits.hold_after?;
+        let begins = self.unserved.lasts(limits.hold_after?);
         Some(self.next_piece.unwrap_or(begins))
     }
 
@@ -75,7 +122,8 @@ impl Alone {
 impl Session {
     /// There is no worker, or none any more.
     pub(super) fn begin_alone(&mut self, now: Time) {
-        self.recovery.alone.get_or_insert(Alone::new(now));
+        let unproven = self.recovery.unproven.take();
+        self.recovery.alone = Some(Alone::resumed(self.recovery.alone, unproven, now));
     }
 
     /// No worker can be had at once: that is worth a word, once.
@@ -89,8 +137,15 @@ impl Session {
     }
 
     /// There is a worker again. What it is told of the time without, where that was said.
+    ///
+    /// Where inputs wait, a worker that is there is no service before it commits one of them.
     pub(super) fn end_alone(&mut self, now: Time, out: &mut Vec<Output>) -> Option<Notice> {
-        let alone = self.recovery.alone.take().filter(|alone| alone.said)?;
+        let alone = self.recovery.alone.take();
+        let unserved = alone.map(|alone| alone.unserved);
+        let unserved = unserved.or(self.recovery.unproven);
+        let waits = self.log.last() > self.log.committed();
+        self.recovery.unproven = waits.then(|| unserved.unwrap_or(Unserved::new(now)));
+        let alone = alone.filter(|alone| alone.said)?;
         let held = now.since(alone.since);
         let audio_ms = alone.played * FRAME_MS;
         out.push(Output::Report(Report::HoldEnded { held, audio_ms }));

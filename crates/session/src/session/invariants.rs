@@ -38,6 +38,7 @@ impl Session {
             assert!(offer.epoch > at.epoch, "the next attachment is the newer");
         }
         let Some(at) = self.link.attachment() else {
+            assert!(self.recovery.unproven.is_none() || self.is_over());
             return;
         };
         assert!(at.delivered >= self.log.committed());

@@ -17,10 +17,10 @@ use crate::{
     timers::Timers,
 };
 
-use super::{Account, Alone, Recovery, ending::Life, external::Externals};
+use super::{Account, Alone, Recovery, Unserved, ending::Life, external::Externals};
 
 /// Raised when the layout changes; a snapshot of another layout is refused.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 /// Guards a snapshot: what is damaged on its way is refused, never believed.
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
@@ -37,6 +37,7 @@ pub struct Snapshot {
     life: Life,
     next_epoch: Epoch,
     alone: Option<Alone>,
+    unproven: Option<Unserved>,
     doubt_through: Seq,
     strikes: u32,
     state_warned: bool,
@@ -146,6 +147,7 @@ impl Session {
             life: self.life.clone(),
             next_epoch: self.next_epoch,
             alone: self.recovery.alone,
+            unproven: self.recovery.unproven,
             doubt_through: self.recovery.doubt_through,
             strikes: self.recovery.strikes,
             state_warned: self.state_warned,
@@ -182,7 +184,8 @@ impl Session {
             recovery: Recovery {
                 reason: AttachReason::Resume,
                 since: now,
-                alone: Some(snapshot.alone.unwrap_or(Alone::new(now))),
+                alone: Some(Alone::resumed(snapshot.alone, snapshot.unproven, now)),
+                unproven: None,
                 failures: 0,
                 avoid: None,
                 failed: Vec::new(),

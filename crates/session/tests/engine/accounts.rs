@@ -46,6 +46,7 @@ fn attachments_offers_losses_and_commits_are_counted() {
         rig.feed(Event::SeekFailed {
             epoch,
             reason: "none".to_owned(),
+            crowded: false,
         });
         rig.advance(ms(500));
     }
@@ -188,6 +189,7 @@ fn a_view_names_what_the_link_to_workers_does() {
     rig.feed(Event::SeekFailed {
         epoch: last,
         reason: "none".to_owned(),
+        crowded: false,
     });
     seen.push(rig.view().link);
     rig.closed(caller(), Fault::None);

@@ -123,6 +123,7 @@ fn an_end_that_nobody_commits_is_loss_and_said_to_be() {
         rig.feed(Event::SeekFailed {
             epoch,
             reason: "none".to_owned(),
+            crowded: false,
         });
         rig.advance(ms(500));
     }
@@ -159,6 +160,7 @@ fn without_a_worker_for_too_long_the_caller_is_handed_back() {
         rig.feed(Event::SeekFailed {
             epoch,
             reason: "none".to_owned(),
+            crowded: false,
         });
         while rig.view().link == "vacant" && rig.view().ending.is_none() {
             rig.now = rig.session.next_wake().unwrap();

@@ -251,6 +251,7 @@ fn failed_moves_do_not_slow_down_a_later_recovery() {
         rig.feed(Event::SeekFailed {
             epoch,
             reason: "none better".to_owned(),
+            crowded: false,
         });
         rig.advance(ms(500));
     }
@@ -260,6 +261,7 @@ fn failed_moves_do_not_slow_down_a_later_recovery() {
     rig.feed(Event::SeekFailed {
         epoch,
         reason: "none".to_owned(),
+        crowded: false,
     });
     rig.advance(ms(5));
     assert_eq!(rig.take().seeks().len(), 1);

@@ -201,3 +201,134 @@ fn a_hold_goes_on_in_another_process() {
     rig.advance(ms(20));
     assert_eq!(pieces(&rig.take()), [12]);
 }
+
+/// A worker comes after so many milliseconds, and is lost after as many more without a commit.
+fn comes_and_goes(rig: &mut Rig, after: u64, stays: u64) {
+    listen(rig, after);
+    let epoch = rig.sought_again();
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    rig.take();
+    rig.advance(ms(stays));
+    rig.lose(epoch);
+}
+
+/// A session at which workers fail, and that is never ended for that.
+fn failing() -> Rig {
+    let (mut rig, epoch) = Rig::running(|limits| {
+        limits.poison_limit = 1_000;
+        limits.seek_max = ms(5);
+        limits.offer_timeout = ms(5);
+    });
+    rig.control("a question");
+    rig.lose(epoch);
+    rig
+}
+
+#[test]
+fn workers_that_come_and_go_without_a_commit_are_no_service_and_the_caller_is_handed_back() {
+    let mut rig = failing();
+    let lost_at = rig.now;
+    while rig.view().ending.is_none() {
+        comes_and_goes(&mut rig, 1_500, 500);
+        assert!(rig.now.since(lost_at) <= ms(32_000), "dead air for ever");
+    }
+    assert_eq!(rig.take().ending(), Some(EndReason::GaveUp));
+    assert!(rig.now.since(lost_at) >= ms(30_000));
+}
+
+#[test]
+fn nobody_is_given_up_while_a_worker_has_the_call() {
+    let mut rig = failing();
+    listen(&mut rig, 29_500);
+    let epoch = rig.sought_again();
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    rig.advance(ms(900));
+    assert_eq!(rig.view().ending, None);
+    rig.take();
+    rig.lose(epoch);
+    assert_eq!(rig.take().ending(), Some(EndReason::GaveUp));
+}
+
+#[test]
+fn a_worker_that_gets_something_done_or_has_nothing_to_do_is_service() {
+    for idle in [false, true] {
+        let mut rig = failing();
+        comes_and_goes(&mut rig, 25_000, 500);
+        let epoch = rig.sought_again();
+        rig.offer(epoch);
+        rig.said(epoch, FromWorker::Accept);
+        rig.commit_each(epoch, rig.view().last.0);
+        rig.take();
+        if idle {
+            // The next finds nothing in the log, and is lost at what comes then.
+            rig.lose(epoch);
+            let next = rig.attach();
+            rig.control("another question");
+            rig.lose(next);
+        } else {
+            rig.lose(epoch);
+        }
+        rig.take();
+        assert!(listen(&mut rig, 1_999).is_empty(), "two seconds are borne");
+        rig.advance(ms(27_900));
+        assert_eq!(rig.view().ending, None);
+    }
+}
+
+#[test]
+fn the_sound_goes_on_where_a_worker_came_and_went_and_each_time_without_one_is_told_by_itself() {
+    let mut rig = failing();
+    listen(&mut rig, 1_500);
+    let epoch = rig.sought_again();
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    rig.advance(ms(400));
+    let lost_at = rig.now;
+    rig.lose(epoch);
+    rig.take();
+    let since = u64::try_from(lost_at.since(super::rig::START).as_millis()).unwrap();
+    assert!(listen(&mut rig, 2_000 - since - 1).is_empty());
+    assert_eq!(listen(&mut rig, 21), [0, 1, 2]);
+    let epoch = rig.sought_again();
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    let outs = rig.take();
+    let held = rig.now.since(lost_at);
+    let audio_ms = 60;
+    assert!(outs.says(&Report::HoldEnded { held, audio_ms }));
+    rig.lose(epoch);
+    assert_eq!(pieces(&rig.take()), [0, 1], "it was interrupted, no more");
+}
+
+#[test]
+fn patience_with_workers_that_come_and_go_is_not_tried_by_the_edges_own_absence() {
+    let mut rig = failing();
+    listen(&mut rig, 20_000);
+    let epoch = rig.sought_again();
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    rig.freeze(ms(60_000));
+    rig.lose(epoch);
+    rig.advance(ms(9_500));
+    assert_eq!(rig.view().ending, None);
+    rig.advance(ms(700));
+    assert_eq!(rig.take().ending(), Some(EndReason::GaveUp));
+}
+
+#[test]
+fn patience_with_a_worker_that_got_nothing_done_goes_on_in_another_process() {
+    let mut rig = failing();
+    listen(&mut rig, 20_000);
+    let epoch = rig.sought_again();
+    rig.offer(epoch);
+    rig.said(epoch, FromWorker::Accept);
+    let bytes = rig.session.snapshot().to_bytes().unwrap();
+    let snapshot = Snapshot::from_bytes(&bytes).unwrap();
+    rig.session = Session::restore(snapshot, rig.limits.clone(), rig.now);
+    rig.advance(ms(9_500));
+    assert_eq!(rig.view().ending, None);
+    rig.advance(ms(500));
+    assert_eq!(rig.take().ending(), Some(EndReason::GaveUp));
+}

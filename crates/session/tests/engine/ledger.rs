@@ -81,6 +81,8 @@ struct At {
     outstanding: VecDeque<(u64, u64)>,
     waiting_since: Time,
     release_asked: bool,
+    /// Nothing waited when it came, or it has committed something.
+    serves: bool,
 }
 
 /// What one event is expected to bring into the log.
@@ -113,7 +115,8 @@ pub(crate) struct Ledger {
     told: Told,
     at: Option<At>,
     last_epoch: u64,
-    unattached_since: Time,
+    /// Since when, at the latest, no worker was there that served.
+    unserved_since: Time,
     hold: Hold,
     ending: Option<EndReason>,
     is_closed: bool,
@@ -148,7 +151,7 @@ impl Ledger {
             told: Told::new(),
             at: None,
             last_epoch: 0,
-            unattached_since: Time(0),
+            unserved_since: Time(0),
             hold: Hold::default(),
             ending: None,
             is_closed: false,
@@ -167,7 +170,7 @@ impl Ledger {
 
     /// A session begins: its caller is there, its model is being dialled.
     pub(crate) fn begin(&mut self, session: &Session, now: Time, out: &[Output]) {
-        self.unattached_since = now;
+        self.unserved_since = now;
         let caller = self.add_leg("caller", Phase::Open, now);
         let model = self.add_leg("model", Phase::Connecting, now);
         let attributes = BTreeMap::new();
@@ -278,9 +281,8 @@ impl Ledger {
 
     /// The session went on in another process: every epoch so far is of the past.
     pub(crate) fn restored(&mut self, now: Time) {
-        if self.at.take().is_some() {
-            self.unattached_since = now;
-            self.hold = Hold::default();
+        if let Some(at) = self.at.take() {
+            self.begins_alone(now, &at);
         }
         self.pending = None;
     }
@@ -358,8 +360,9 @@ impl Ledger {
                 assert!(here >= needed || here + 1 == needed && self.doubted > self.committed);
             }
             EndReason::GaveUp => {
-                assert!(self.at.is_none());
-                assert!(now.since(self.unattached_since) >= self.limits.give_up);
+                // One that was no service may be lost in this very step.
+                assert!(self.at.as_ref().is_none_or(|at| !at.serves));
+                assert!(now.since(self.unserved_since) >= self.limits.give_up);
             }
             EndReason::LogOverflow => {
                 let mut kept = self

@@ -197,6 +197,7 @@ fn a_session_without_a_worker_backs_off_holds_and_says_how_long_it_was() {
         rig.feed(Event::SeekFailed {
             epoch,
             reason: "none ready".to_owned(),
+            crowded: false,
         });
         while rig.session.next_wake().is_some() && rig.view().link == "vacant" {
             rig.now = rig.session.next_wake().unwrap();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use holdline_session::{
-    EndReason, Epoch, Event, Fault, FromWorker, HangupCause, InputKind, MoveReason, Report, Seq,
-    Suspicion,
+    EndReason, Epoch, Event, Fault, FromWorker, HangupCause, InputKind, MoveReason, Report, Seek,
+    Seq, Suspicion,
 };
 
 use super::rig::{Rig, caller, ms, send};
@@ -229,13 +229,122 @@ fn a_target_that_waits_is_spared_when_the_limit_is_reached() {
     assert_eq!(outs.ending(), Some(EndReason::Poisoned));
 }
 
+/// Lets the search for a worker fail, every 50 ms for so long. Is the seek that follows.
+fn sought_in_vain(rig: &mut Rig, wait: Duration, crowded: bool) -> Seek {
+    let mut seek = rig.take().seeks()[0].clone();
+    let mut waited = Duration::ZERO;
+    while waited < wait {
+        rig.feed(Event::SeekFailed {
+            epoch: seek.epoch,
+            reason: "2 workers: 1 draining, 1 with another suspect session".to_owned(),
+            crowded,
+        });
+        rig.advance(ms(50));
+        waited += ms(50);
+        seek = rig.take().seeks()[0].clone();
+    }
+    seek
+}
+
+/// A worker takes the session.
+fn taken(rig: &mut Rig, seek: &Seek) -> Epoch {
+    rig.offer(seek.epoch);
+    rig.said(seek.epoch, FromWorker::Accept);
+    seek.epoch
+}
+
+/// A session that waits so long for isolation, has its first strike, and has lost its worker.
+fn struck(isolation_wait: Duration) -> Rig {
+    let (mut rig, mut epoch) = Rig::running(|limits| {
+        limits.isolation_wait = isolation_wait;
+        limits.seek_min = ms(50);
+        limits.seek_max = ms(50);
+    });
+    rig.control("boom");
+    again(&mut rig, &mut epoch);
+    rig.lose(epoch);
+    rig
+}
+
+#[test]
+fn a_call_that_kills_ends_at_the_limit_however_long_its_next_workers_are_in_coming() {
+    let (mut rig, mut epoch) = Rig::running(|limits| {
+        limits.isolation_wait = ms(200);
+        limits.seek_min = ms(50);
+        limits.seek_max = ms(50);
+    });
+    rig.control("boom");
+    let mut deaths = 0;
+    while rig.view().ending.is_none() {
+        deaths += 1;
+        assert!(deaths <= 3, "one more than poison_limit allows");
+        rig.lose(epoch);
+        if rig.view().ending.is_none() {
+            let seek = sought_in_vain(&mut rig, ms(1_000), false);
+            epoch = taken(&mut rig, &seek);
+        }
+    }
+    assert_eq!(rig.take().ending(), Some(EndReason::Poisoned));
+}
+
+#[test]
+fn time_without_any_worker_does_not_count_as_time_without_a_place_apart() {
+    let mut rig = struck(ms(200));
+    let seek = sought_in_vain(&mut rig, ms(150), true);
+    assert!(seek.suspect.is_some());
+    rig.feed(Event::SeekFailed {
+        epoch: seek.epoch,
+        reason: "no worker is known".to_owned(),
+        crowded: false,
+    });
+    rig.advance(ms(50));
+    let seek = sought_in_vain(&mut rig, ms(150), true);
+    assert!(seek.suspect.is_some(), "the other suspect went with it");
+    rig.feed(Event::SeekFailed {
+        epoch: seek.epoch,
+        reason: "1 worker: 1 with another suspect session".to_owned(),
+        crowded: true,
+    });
+    rig.advance(ms(50));
+    assert!(rig.take().seeks()[0].suspect.is_none());
+}
+
+#[test]
+fn a_worker_that_has_no_room_for_a_suspect_now_denies_it_a_place_and_an_edge_that_was_away_does_not()
+ {
+    let turned_down = |rig: &mut Rig, epoch, retry| {
+        rig.offer(epoch);
+        let reason = "another session may make workers fail".to_owned();
+        rig.said(epoch, FromWorker::Reject { reason, retry });
+        rig.advance(ms(50));
+        rig.take().seeks()[0].clone()
+    };
+    for (retry, turns, away, apart) in [
+        (true, 6, 0, false),
+        (true, 3, 1_000, true),
+        (false, 9, 0, true),
+    ] {
+        let mut rig = struck(ms(300));
+        let mut epoch = rig.take().seeks()[0].epoch;
+        for _ in 1..turns {
+            epoch = turned_down(&mut rig, epoch, retry).epoch;
+        }
+        rig.freeze(ms(away));
+        let seek = turned_down(&mut rig, epoch, retry);
+        assert_eq!(seek.suspect.is_some(), apart, "{retry} {turns} {away}");
+    }
+}
+
 /// Lets the search for a worker fail until the session may go to any, and attaches it there.
 fn placed_anyway(rig: &mut Rig, wait: Duration) -> Epoch {
     let mut epoch = rig.take().seeks()[0].epoch;
     let mut waited = Duration::ZERO;
     while waited < wait {
-        let reason = "1 worker: 1 with another suspect session".to_owned();
-        rig.feed(Event::SeekFailed { epoch, reason });
+        rig.feed(Event::SeekFailed {
+            epoch,
+            reason: "1 worker: 1 with another suspect session".to_owned(),
+            crowded: true,
+        });
         assert!(rig.take().seeks().is_empty());
         rig.advance(ms(50));
         waited += ms(50);
@@ -297,7 +406,10 @@ fn outwaited(rig: &mut Rig, epoch: &mut Epoch, patience: u64) {
 
 #[test]
 fn each_worker_in_a_row_gets_more_time_up_to_four_times_as_much() {
-    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 9);
+    let (mut rig, mut epoch) = Rig::running(|limits| {
+        limits.poison_limit = 9;
+        limits.hold_after = None;
+    });
     rig.control("slow for all");
     for patience in [1_000, 2_000, 4_000, 4_000] {
         outwaited(&mut rig, &mut epoch, patience);
@@ -338,11 +450,9 @@ fn those_who_failed_it_last_are_remembered() {
     rig.control("boom");
     for losses in 1..6 {
         rig.lose(epoch);
-        let seek = rig.take().seeks()[0].clone();
+        let seek = sought_in_vain(&mut rig, ms(50), true);
         assert_eq!(seek.failed.len(), losses.min(3));
-        epoch = seek.epoch;
-        rig.offer(epoch);
-        rig.said(epoch, FromWorker::Accept);
+        epoch = taken(&mut rig, &seek);
     }
 }
 

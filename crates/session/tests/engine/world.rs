@@ -349,6 +349,7 @@ impl World {
             Op::SeekFails if stage == Stage::Sought => self.feed(Event::SeekFailed {
                 epoch,
                 reason: "none".to_owned(),
+                crowded: number % 2 == 0,
             }),
             Op::Reject if stage == Stage::Asked => self.said(
                 number,

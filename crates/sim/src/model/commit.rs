@@ -87,6 +87,7 @@ impl Model {
         let epoch = at.epoch;
         if through > self.committed {
             at.waiting_since = now;
+            at.serves = true;
             let usual = self.limits.progress_timeout;
             if now.since(at.attached_at) >= usual * 10 {
                 at.patience = usual;

@@ -92,6 +92,10 @@ impl Model {
         self.check_told(&attach.legs)?;
         self.handoffs += u64::from(self.attached);
         self.attached = true;
+        let serves = self.finds_nothing_to_do();
+        if !serves {
+            coverage.mark(Mark::Unproven);
+        }
         self.at = Some(At {
             epoch,
             attached_at: now,
@@ -106,8 +110,19 @@ impl Model {
                 1 => self.limits.progress_timeout * 2,
                 _ => self.limits.progress_timeout * 4,
             },
+            serves,
         });
         Ok(())
+    }
+
+    /// Whether no input waited in the moment in which a worker came.
+    fn finds_nothing_to_do(&self) -> bool {
+        let come = if self.step.by_clock {
+            self.slots.len() as u64
+        } else {
+            self.step.had
+        };
+        come == self.committed
     }
 
     /// Timers are known to the next worker, and a handoff does not touch the time they have left.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdline_session::{LegName, LegRef, Time};
 
-use super::{Check, Model, Phase, ensure, legs::Leg};
+use super::{At, Check, Model, Phase, ensure, legs::Leg};
 use crate::{
     coverage::{Coverage, Mark},
     shell::Shell,
@@ -17,6 +17,9 @@ const PIECE: Duration = Duration::from_millis(20);
 const AHEAD: Duration = Duration::from_millis(40);
 /// More pieces than this are never waiting to be written.
 const UNWRITTEN: u64 = 4;
+
+/// After an edge stood still, what workers said meanwhile is read before they are blamed.
+const UNREAD: Duration = Duration::from_millis(50);
 
 /// The sound of one time without a worker.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,15 +36,66 @@ impl Hold {
 }
 
 impl Model {
-    /// A worker is there no more: the next hold begins anew.
-    pub(super) fn begins_alone(&mut self, now: Time) {
+    /// A worker is there no more: the next hold begins anew. Patience does not, unless the worker was
+    /// of some use.
+    pub(super) fn begins_alone(&mut self, now: Time, at: &At) {
         self.unattached_since = now;
+        if at.serves {
+            self.unserved_since = now;
+        }
+        self.denied_since = None;
         self.hold = Hold::default();
+    }
+
+    /// A call for which nothing was done for long is given back, and no other is.
+    pub(super) fn is_borne(&self, now: Time) -> Check {
+        let unserved = now.since(self.unserved_since);
+        ensure!(
+            self.at.is_some() || self.ending.is_some() || unserved < self.limits.give_up,
+            "a call that nothing is done for is handed back",
+            "it goes on after {unserved:?}"
+        );
+        Ok(())
+    }
+
+    pub(super) fn gives_up(&self, now: Time, coverage: &mut Coverage) -> Check {
+        let unserved = now.since(self.unserved_since);
+        ensure!(
+            self.at.is_none() && unserved >= self.limits.give_up,
+            "nobody gives up early",
+            "after {unserved:?}"
+        );
+        if now.since(self.unattached_since) < self.limits.give_up {
+            coverage.mark(Mark::GaveUpUnserved);
+        }
+        Ok(())
+    }
+
+    /// What is said of a time without a worker is true.
+    pub(super) fn held(&self, now: Time, held: Duration, audio_ms: u64) -> Check {
+        let was = (now.since(self.unattached_since), self.hold.audio_ms());
+        ensure!(
+            (held, audio_ms) == was,
+            "a hold is as long as it was",
+            "{held:?} with {audio_ms} ms of sound, not {was:?}"
+        );
+        Ok(())
     }
 
     /// Time in which the edge was not running is held against nobody.
     pub(super) fn forgives(&mut self, late: Duration) {
-        self.unattached_since = self.unattached_since + late;
+        let unread = match late.is_zero() {
+            true => late,
+            false => late + UNREAD,
+        };
+        if let Some(at) = &mut self.at {
+            at.attached_at = at.attached_at + unread;
+            at.waiting_since = at.waiting_since + unread;
+            at.release_asked = at.release_asked.map(|asked| asked + unread);
+        }
+        self.asked_since = self.asked_since + unread;
+        self.unserved_since = self.unserved_since + late;
+        self.denied_since = self.denied_since.map(|since| since + late);
         for leg in self.legs.values_mut() {
             if leg.phase == Phase::Awaited {
                 leg.since = leg.since + late;
@@ -63,7 +117,7 @@ impl Model {
             "the hold sound stops with the hold",
             "{leg} at {now}"
         );
-        let alone = now.since(self.unattached_since);
+        let alone = now.since(self.unserved_since);
         ensure!(
             self.limits.hold_after.is_some_and(|after| alone >= after),
             "the hold sound has its time",
@@ -97,7 +151,7 @@ impl Model {
             return Ok(());
         };
         let due =
-            self.at.is_none() && self.ending.is_none() && now.since(self.unattached_since) >= after;
+            self.at.is_none() && self.ending.is_none() && now.since(self.unserved_since) >= after;
         let hears =
             |caller: &Leg| self.caller_hears(&LegRef::new(LegName::CALLER, caller.incarnation));
         if !due || !self.legs.get(LegName::CALLER).is_some_and(hears) {

@@ -155,10 +155,9 @@ impl Model {
         );
         self.last_epoch = seek.epoch.0;
         self.asked_since = now;
-        let apart_until = self.unattached_since + self.limits.isolation_wait;
-        let suspect = self
-            .suspect_through()
-            .filter(|_| seek.planned || now < apart_until);
+        let wait = self.limits.isolation_wait;
+        let in_time = self.denied_since.is_none_or(|since| now < since + wait);
+        let suspect = self.suspect_through().filter(|_| seek.planned || in_time);
         self.target_apart = suspect.is_some();
         ensure!(
             seek.suspect.map(|through| through.0) == suspect
@@ -202,7 +201,7 @@ impl Model {
         if *cause == HangupCause::Done {
             self.link = self.link.released();
         }
-        self.begins_alone(now);
+        self.begins_alone(now, &at);
         self.pending = None;
         if *cause == HangupCause::Stuck {
             let waited = now.since(at.waiting_since);
@@ -229,6 +228,7 @@ impl Model {
             }
             Report::Lost { kind, .. } => {
                 coverage.mark(loss_mark(kind));
+                self.step.by_clock = matches!(*kind, "stuck" | "release");
                 self.release_had_its_time(now, kind)?;
                 self.counts_loss(now);
                 let struck = self.step.blamed_again;
@@ -274,24 +274,41 @@ impl Model {
                 coverage.mark(Mark::MediaLost);
                 self.loses_media(gap)?;
             }
-            Report::Ending { reason, fault, .. } => {
-                coverage.mark(end_mark(*reason, *fault));
-                ensure!(
-                    *reason != EndReason::Poisoned || self.step.poisoned,
-                    "only a call at its poison limit is poisoned",
-                    "strikes: {}",
-                    self.strikes
-                );
-                if *reason == EndReason::Poisoned {
-                    // Whoever asked next would be the next victim.
-                    self.link = Link::Vacant;
-                }
+            Report::Ending { reason, fault, .. } => self.ends_as(now, *reason, *fault, coverage)?,
+            Report::HoldEnded { held, audio_ms } => {
+                coverage.mark(Mark::HoldEnded);
+                self.held(now, *held, *audio_ms)?;
             }
             Report::EndLost { inputs } => {
                 coverage.mark(Mark::EndLost);
                 self.end_lost = *inputs;
             }
             other => other_marks(other, coverage),
+        }
+        Ok(())
+    }
+
+    fn ends_as(
+        &mut self,
+        now: Time,
+        reason: EndReason,
+        fault: Fault,
+        coverage: &mut Coverage,
+    ) -> Check {
+        coverage.mark(end_mark(reason, fault));
+        match reason {
+            EndReason::GaveUp => self.gives_up(now, coverage)?,
+            EndReason::Poisoned => {
+                ensure!(
+                    self.step.poisoned,
+                    "only a call at its poison limit is poisoned",
+                    "strikes: {}",
+                    self.strikes
+                );
+                // Whoever asked next would be the next victim.
+                self.link = Link::Vacant;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -503,7 +520,6 @@ fn other_marks(report: &Report, coverage: &mut Coverage) {
         Report::Recovered { .. } => Mark::Recovered,
         Report::MediaDropped(_) => Mark::MediaDropped,
         Report::HoldStarted => Mark::HoldStarted,
-        Report::HoldEnded { .. } => Mark::HoldEnded,
         Report::WriteTimeout { .. } => Mark::WriteTimeout,
         _ => return,
     };

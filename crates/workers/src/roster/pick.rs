@@ -11,6 +11,19 @@ use crate::Rollout;
 /// What a worker without a limit is taken to hold when its load is compared with others'.
 const NOMINAL_CAPACITY: u32 = 1_000;
 
+/// Why there is no place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NoPlace {
+    /// Why each worker is unsuitable, in words.
+    pub(crate) words: String,
+    /// One would be suitable, were the session, or another there, under less suspicion.
+    pub(crate) crowded: bool,
+}
+
+/// What keeps a session from a worker that takes it but for who else is there. The last thing that
+/// is looked at, so that where it is said there is no other reason.
+const CROWDED: &str = "with another suspect session";
+
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'a> {
@@ -65,11 +78,11 @@ pub(crate) struct Candidate<'a> {
 /// version, then the least load in relation to capacity, then one that depends on the session alone.
 ///
 /// # Errors
-/// Why each worker is unsuitable, in words.
+/// Why there is none.
 pub(crate) fn pick<'a>(
     candidates: impl Iterator<Item = Candidate<'a>>,
     wish: &Wish<'_>,
-) -> Result<WorkerId, String> {
+) -> Result<WorkerId, NoPlace> {
     let all: Vec<Candidate<'a>> = candidates.collect();
     let mut fit: Vec<(Rank, Candidate<'a>)> = Vec::new();
     let mut newest = Newest::default();
@@ -89,7 +102,10 @@ pub(crate) fn pick<'a>(
                 .then_with(|| compare(one, other, wish.session))
         })
         .map(|(_, candidate)| candidate.worker)
-        .ok_or_else(|| in_words(&refusals))
+        .ok_or_else(|| NoPlace {
+            words: in_words(&refusals),
+            crowded: refusals.contains_key(CROWDED),
+        })
 }
 
 /// Whether a session is better off with `chosen` than where it is, though it could stay there: by the
@@ -241,7 +257,7 @@ fn refusal(candidate: &Candidate<'_>, all: &[Candidate<'_>], wish: &Wish<'_>) ->
         return Some("full".to_owned());
     }
     if wish.suspicion.is_apart_from(candidate.others) {
-        return Some("with another suspect session".to_owned());
+        return Some(CROWDED.to_owned());
     }
     None
 }

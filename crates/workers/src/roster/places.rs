@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Roster,
     entry::{Entry, Occupant, PlaceId},
-    pick::{Candidate, Wish, pick},
+    pick::{Candidate, NoPlace, Wish, pick},
     rules::Home,
 };
 use crate::{connections::Connections, signals::Signals};
@@ -32,7 +32,7 @@ impl Roster {
     /// Chooses a worker and takes a place with it.
     ///
     /// # Errors
-    /// Why there is none, in words.
+    /// Why there is none.
     pub(crate) fn reserve(
         &mut self,
         session: SessionId,
@@ -40,7 +40,7 @@ impl Roster {
         seek: &Seek,
         tried: &[WorkerId],
         now: Instant,
-    ) -> Result<Reserved, String> {
+    ) -> Result<Reserved, NoPlace> {
         let home = seek.avoid.and_then(|worker| self.home(worker));
         let wish = Wish {
             session,
@@ -59,7 +59,10 @@ impl Roster {
         self.last_place += 1;
         let place = PlaceId(self.last_place);
         let signals = Arc::new(Signals::default());
-        let unusable = || "the chosen worker has no connection".to_owned();
+        let unusable = || NoPlace {
+            words: "the chosen worker has no connection".to_owned(),
+            crowded: false,
+        };
         let entry = self.workers.get_mut(&worker).ok_or_else(unusable)?;
         let connections = entry.connections.clone().ok_or_else(unusable)?;
         entry.enter(
@@ -153,7 +156,7 @@ impl Roster {
         wish: &Wish<'_>,
         probe: Option<SessionId>,
         now: Instant,
-    ) -> Result<WorkerId, String> {
+    ) -> Result<WorkerId, NoPlace> {
         let workers = self.workers.iter();
         pick(
             workers.map(|(id, entry)| self.candidate(*id, entry, wish.session, probe, now)),

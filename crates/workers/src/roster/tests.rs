@@ -10,6 +10,7 @@ use holdline_telemetry::Metrics;
 
 use super::{
     moves::{HURRY, REMIND_AFTER},
+    pick::NoPlace,
     *,
 };
 
@@ -51,7 +52,7 @@ impl World {
         id
     }
 
-    fn seek(&mut self, session: u128, seek: &Seek) -> Result<Reserved, String> {
+    fn seek(&mut self, session: u128, seek: &Seek) -> Result<Reserved, NoPlace> {
         let attributes = Arc::default();
         self.roster
             .reserve(SessionId(session), &attributes, seek, &[], self.now)
@@ -118,7 +119,8 @@ fn a_draining_worker_is_no_target_and_its_sessions_stay_until_there_is_a_better_
     let old = world.ready(1, "v1");
     let place = world.attach(1);
     assert!(world.roster.drain(old, Cause::Health, None, world.now));
-    assert_eq!(world.seek(2, &seek()).unwrap_err(), "1 worker: 1 draining");
+    let none = world.seek(2, &seek()).unwrap_err();
+    assert_eq!(none.words, "1 worker: 1 draining");
     assert!(!world.roster.move_one(old, world.now));
     assert_eq!(place.signals.take_move(), None);
 
@@ -313,7 +315,7 @@ fn suspects_never_share_a_worker() {
     world.ready(1, "v1");
     let first = world.seek(1, &suspect).unwrap();
     assert_eq!(
-        world.seek(2, &suspect).unwrap_err(),
+        world.seek(2, &suspect).unwrap_err().words,
         "1 worker: 1 with another suspect session"
     );
     assert!(world.seek(1, &suspect).is_ok(), "not apart from itself");

@@ -30,8 +30,8 @@ async fn a_full_worker_takes_no_more_until_one_leaves() {
     let first = edge.seek(1).await.unwrap();
     let _second = edge.seek(2).await.unwrap();
     assert!(!edge.pool.ready());
-    let words = "1 worker: 1 full".to_owned();
-    assert_eq!(edge.seek(3).await.unwrap_err(), SeekError::NoneFits(words));
+    let words = "no worker fits: 1 worker: 1 full";
+    assert_eq!(edge.seek(3).await.unwrap_err().to_string(), words);
     drop(first);
     assert!(edge.seek(3).await.is_ok());
 }
@@ -65,7 +65,7 @@ async fn an_incompatible_worker_is_no_candidate_and_says_why() {
     assert_eq!(edge.metrics.workers.incompatible.get(), 1);
     assert!(!edge.pool.ready());
     assert!(
-        matches!(edge.seek(1).await, Err(SeekError::NoneFits(words)) if words == "1 worker: 1 incompatible")
+        matches!(edge.seek(1).await, Err(SeekError::NoneFits { why, crowded: false }) if why == "1 worker: 1 incompatible")
     );
 }
 
@@ -128,6 +128,6 @@ async fn sessions_that_the_engine_gives_up_count_against_a_worker_and_others_do_
 #[tokio::test]
 async fn with_nobody_there_the_words_say_so() {
     let edge = Edge::start(settings(Vec::new()));
-    let words = "no worker is known".to_owned();
-    assert_eq!(edge.seek(1).await.unwrap_err(), SeekError::NoneFits(words));
+    let words = "no worker fits: no worker is known";
+    assert_eq!(edge.seek(1).await.unwrap_err().to_string(), words);
 }

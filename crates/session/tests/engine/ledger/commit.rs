@@ -62,6 +62,7 @@ impl Ledger {
         assert!(through >= self.committed && through < at.next);
         if through > self.committed {
             at.waiting_since = now;
+            at.serves = true;
         }
         let mut learnt = Vec::new();
         for seq in self.committed + 1..=through {

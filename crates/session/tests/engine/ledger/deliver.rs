@@ -6,7 +6,7 @@ use holdline_session::{
     Attach, Gap, HangupCause, Input, InputKind, Notice, Output, Report, Session, Time, ToWorker,
 };
 
-use super::{At, Hold, Ledger, Slot, gaps};
+use super::{At, Ledger, Slot, gaps};
 
 impl Ledger {
     /// As many inputs came as something happened, and what they are is remembered.
@@ -183,8 +183,7 @@ impl Ledger {
         let Some(at) = self.at.take_if(|at| at.epoch == epoch) else {
             return;
         };
-        self.unattached_since = now;
-        self.hold = Hold::default();
+        self.begins_alone(now, &at);
         self.pending = None;
         if *cause == HangupCause::Stuck {
             assert!(!at.outstanding.is_empty());
@@ -203,6 +202,7 @@ impl Ledger {
                 outstanding: VecDeque::new(),
                 waiting_since: now,
                 release_asked: false,
+                serves: self.slots.len() as u64 == self.committed,
             });
             return;
         }

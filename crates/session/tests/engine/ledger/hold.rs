@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdline_session::{LegName, LegRef, Session, Time};
 
-use super::{Ledger, Leg, Phase};
+use super::{At, Ledger, Leg, Phase};
 use crate::engine::rig::ms;
 
 /// The sound of the present time without a worker.
@@ -27,11 +27,18 @@ impl Hold {
 }
 
 impl Ledger {
+    pub(super) fn begins_alone(&mut self, now: Time, at: &At) {
+        if at.serves {
+            self.unserved_since = now;
+        }
+        self.hold = Hold::default();
+    }
+
     /// The caller is to hear 20 ms.
     pub(super) fn sounds(&mut self, now: Time, leg: &LegRef, piece: u64) {
         assert!(self.at.is_none() && self.ending.is_none(), "nobody holds");
         let after = self.limits.hold_after.expect("it is to be silent");
-        assert!(now.since(self.unattached_since) >= after, "too early");
+        assert!(now.since(self.unserved_since) >= after, "too early");
         assert_eq!(piece, self.hold.pieces, "one after the other");
         assert!(self.hears(leg), "{leg} cannot hear it");
         self.hold.pieces += 1;

@@ -45,7 +45,7 @@ fn picked(candidates: &[Candidate<'_>], wish: &Wish<'_>) -> u64 {
 }
 
 fn refused(candidates: &[Candidate<'_>], wish: &Wish<'_>) -> String {
-    pick(candidates.iter().copied(), wish).unwrap_err()
+    pick(candidates.iter().copied(), wish).unwrap_err().words
 }
 
 #[test]
@@ -215,10 +215,15 @@ fn suspects_are_kept_apart() {
     let [none, doubt, suspect] = [Suspicion::None, Suspicion::Doubt, Suspicion::Suspect];
     for (one, other) in [(suspect, suspect), (suspect, doubt), (doubt, suspect)] {
         assert_eq!(picked(&[with(other), worker(2)], &under(one)), 2);
-        assert_eq!(
-            refused(&[with(other)], &under(one)),
-            "1 worker: 1 with another suspect session"
-        );
+        let none = pick([with(other)].into_iter(), &under(one)).unwrap_err();
+        assert_eq!(none.words, "1 worker: 1 with another suspect session");
+        assert!(none.crowded);
+        let draining = Candidate {
+            unfit: Some("draining"),
+            ..with(other)
+        };
+        let none = pick([draining].into_iter(), &under(one)).unwrap_err();
+        assert!(!none.crowded, "it would not take it alone either");
     }
     for (one, other) in [(none, suspect), (suspect, none), (doubt, doubt)] {
         assert_eq!(picked(&[with(other)], &under(one)), 1);

@@ -103,7 +103,7 @@ fn a_disabled_version_is_emptied_at_once_and_gets_nothing() {
     }
     world.rules(|rules| rules.rollout.disabled = vec!["v3".to_owned()]);
     let words = "1 worker: 1 of a disabled version";
-    assert_eq!(world.seek(99, &seek()).unwrap_err(), words);
+    assert_eq!(world.seek(99, &seek()).unwrap_err().words, words);
     assert!(!world.roster.ready(world.now));
     assert_eq!(world.told(bad), 0, "no place is better than this one yet");
 
@@ -232,7 +232,7 @@ fn calls_with_state_do_not_go_where_they_could_not_come_back_from() {
     world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
     world.roster.drain(old, Cause::Health, None, world.now);
     assert_eq!(world.told(old), 0);
-    let said = world.seek(1, &leaves(old)).unwrap_err();
+    let said = world.seek(1, &leaves(old)).unwrap_err().words;
     assert!(said.contains("writes schema 2"), "{said}");
 
     // Not even where there is no other place.
@@ -240,7 +240,7 @@ fn calls_with_state_do_not_go_where_they_could_not_come_back_from() {
         planned: false,
         ..leaves(old)
     };
-    let said = world.seek(1, &recovery).unwrap_err();
+    let said = world.seek(1, &recovery).unwrap_err().words;
     assert!(said.contains("allow_one_way"), "{said}");
 
     // A third version can read it: now there is a way back.
@@ -308,7 +308,7 @@ fn a_way_without_return_is_one_whatever_the_versions_are_called() {
     world.attach(1);
     let new = world.ready(2, "");
     world.roster.workers.get_mut(&new).unwrap().about.writes = 2;
-    let said = world.seek(1, &leaves(old)).unwrap_err();
+    let said = world.seek(1, &leaves(old)).unwrap_err().words;
     assert!(said.contains("writes schema 2"), "{said}");
     // Where it comes from, nobody knows any more: perhaps from such a worker.
     let unknown = Seek {
