@@ -173,12 +173,8 @@ fn many(
     let seconds = start.elapsed().as_secs_f64();
     print_summary(&summary, seconds, out)?;
     if let Some((seed, violation)) = &summary.failed {
-        let record = Options {
-            record: true,
-            ..options
-        };
         let path = logs.join(format!("seed-{seed}.log"));
-        fs::write(&path, file::write(&run_seed(*seed, record), record))?;
+        fs::write(&path, file::log_of(*seed, options))?;
         writeln!(
             out,
             "\nseed {seed} broke a promise at step {}, call s{}:\n  {}\n  {}\nits event log: {}",

@@ -1,7 +1,11 @@
 //! The file that a failing seed leaves: how it was run, and its event log. The log is there to be
 //! read and compared; the run itself follows from seed and options alone.
 
-use crate::{runner::Outcome, shell::Bug, world::Options};
+use crate::{
+    runner::{Outcome, run_seed},
+    shell::Bug,
+    world::Options,
+};
 
 const MAGIC: &str = "# holdline-sim event log 1";
 
@@ -13,8 +17,18 @@ pub(crate) struct Recipe {
     pub(crate) lines: Vec<String>,
 }
 
+/// The event log of a seed, which is run once more for it, as `holdline-sim replay` reads it.
+#[must_use]
+pub fn log_of(seed: u64, options: Options) -> String {
+    let record = Options {
+        record: true,
+        ..options
+    };
+    write(&run_seed(seed, record), record)
+}
+
 /// The whole log as text.
-pub(crate) fn write(outcome: &Outcome, options: Options) -> String {
+fn write(outcome: &Outcome, options: Options) -> String {
     let mut text = format!("{MAGIC}\n# seed {}\n", outcome.seed);
     if let Some(bug) = options.bug {
         text += &format!("# planted {}\n", bug.as_str());

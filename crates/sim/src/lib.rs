@@ -27,6 +27,7 @@ mod sockets;
 mod workers;
 mod world;
 
+pub use file::log_of;
 pub use runner::{Outcome, Summary, run_seed, run_seeds};
 pub use shell::Bug;
 pub use world::{Options, Violation};

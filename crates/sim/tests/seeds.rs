@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use holdline_sim::{Bug, Options, run_seed, run_seeds};
+use std::{fs, path::Path};
+
+use holdline_sim::{Bug, Options, log_of, run_seed, run_seeds};
 
 /// Seeds of an ordinary test run; `HOLDLINE_SIM_SEEDS` asks for more.
 fn seeds() -> u64 {
@@ -14,7 +16,12 @@ fn seeds() -> u64 {
 fn every_seed_keeps_every_promise_and_every_case_occurs() {
     let summary = run_seeds(0, seeds(), 1, Options::default(), &|_| {});
     if let Some((seed, violation)) = &summary.failed {
-        panic!("seed {seed}: {violation:?}");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("seed-{seed}.log"));
+        fs::write(&path, log_of(*seed, Options::default())).unwrap();
+        panic!(
+            "seed {seed}: {violation:?}; its event log: {}",
+            path.display()
+        );
     }
     let rare = summary.rare();
     assert!(rare.is_empty(), "in fewer than 1 % of the seeds: {rare:?}");
