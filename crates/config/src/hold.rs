@@ -26,7 +26,8 @@ section! {
         /// or a file of at most five minutes: raw mu-law at 8 kHz, or WAV with one channel at 8 kHz
         /// in mu-law or 16-bit PCM.
         pub sound: HoldSound = HoldSound::Default,
-        /// After so long without a worker the caller is handed back to the carrier.
+        /// After so long without a worker, or with none that got anything done, the caller is handed
+        /// back to the carrier.
         pub give_up: Duration = defaults::GIVE_UP,
     }
 }

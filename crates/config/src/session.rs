@@ -49,7 +49,8 @@ section! {
         pub poison_limit: u32 [3..=1_000] = defaults::POISON_LIMIT,
         /// How long such a session waits for its next worker.
         pub strike_pause: Duration = defaults::STRIKE_PAUSE,
-        /// How long it waits for a worker where no other such session is, before it goes to any.
+        /// How long it waits, while workers would take it but for others there, for one where no
+        /// other such session is, before it goes to any.
         pub isolation_wait: Duration = defaults::ISOLATION_WAIT,
         /// What happens when the caller's socket is lost.
         pub resume: Resume = Resume::default(),
