@@ -27,9 +27,16 @@ struct Ground {
 
 impl Ground {
     async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With these routes besides.
+    async fn with(routes: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (workers, plain) = workers(folder.path()).await;
+        let plain = plain.replace("routes: [", &format!("routes: [{routes}"));
         let file = folder.path().join("holdline.yaml");
+        std::fs::write(&file, &plain).unwrap();
         let mut edge = EdgeProcess::of(&file).await;
         ready(&mut edge).await;
         Self {
@@ -180,6 +187,42 @@ async fn a_bad_file_changes_nothing_and_says_all_that_is_wrong() {
         .await;
     assert_eq!(told["keys"], "workers.default.connect_timeout");
     assert_eq!(version(&mut ground.call().await).await, "v2");
+}
+
+/// All edges mount one ConfigMap, and the old ones hold the calls while an upgrade brings a file that names
+/// what only the new ones have.
+#[tokio::test]
+async fn secrets_and_files_that_an_edge_lacks_keep_no_rule_from_it() {
+    // A variable that every process has.
+    let mut ground = Ground::with(
+        r#"{path: /signed, profile: twilio, workers: default, signature: {
+            public_url: "wss://voice.example.com/signed", auth_token: {env: PATH}}}, "#,
+    )
+    .await;
+    ground.rules("rollout: {weights: {v2: 1}},").await;
+    let mut caller = ground.call().await;
+    assert_eq!(version(&mut caller).await, "v2");
+
+    let secondary = "{env: PATH}, secondary_auth_token: {env: HOLDLINE_NOT_HERE}";
+    ground.plain = ground.plain.replace("{env: PATH}", secondary)
+        + "session: {hold: {sound: not-here.ulaw}}\n"
+        + "upstreams: {model: {profile: raw, url: \"wss://h/\", ca: not-here.pem}}\n";
+    let applied = ground.rules("rollout: {disabled: [v2]},").await;
+    assert_eq!(
+        applied,
+        "workers.default.rollout.weights.v2 workers.default.rollout.disabled"
+    );
+    let told = ground
+        .edge
+        .logged("configuration: these changes need a restart; until then the old values hold")
+        .await;
+    let keys = [
+        "listeners[0].routes[0].signature.secondary_auth_token",
+        "upstreams.model",
+        "session.hold.sound",
+    ];
+    assert_eq!(told["keys"], keys.join(" "));
+    moved(&mut caller, "v1", 2).await;
 }
 
 /// A ConfigMap in a pod: `holdline.yaml` is a link to `..data/holdline.yaml`, `..data` one to a folder,

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Admin, ByteSize, ConfigError, ConfigErrors, Drain, Kubernetes, Limits, Listener, Log,
     SessionSettings, Tracing, Upstream, WorkerPool, defaults,
-    reader::{At, Reader},
+    reader::{At, Outside, Reader},
     section::section,
     shape::Shape,
     text, tree,
@@ -47,11 +47,7 @@ impl Config {
     /// # Errors
     /// All that is wrong with it, at once.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let origin = path.display().to_string();
-        match tree::read_file(path) {
-            Ok(text) => Self::parse(&text, &origin),
-            Err(error) => Err(ConfigErrors::new(&origin, vec![error])),
-        }
+        load(path, Outside::Read(&variable))
     }
 
     /// Reads and checks `text`; `origin` names it in errors, and relative file names start beside
@@ -60,7 +56,7 @@ impl Config {
     /// # Errors
     /// All that is wrong with it, at once.
     pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigErrors> {
-        Self::parse_with(text, origin, &|name| std::env::var(name).ok())
+        Self::parse_with(text, origin, &variable)
     }
 
     /// As [`Config::parse`], with the environment given.
@@ -72,7 +68,7 @@ impl Config {
         origin: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigErrors> {
-        read(text, origin, environment)
+        read(text, origin, Outside::Read(environment))
     }
 
     /// This configuration as YAML with every default filled in; of secrets, where they come from.
@@ -105,6 +101,22 @@ impl Config {
     }
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub(crate) fn load(path: &Path, outside: Outside<'_>) -> Result<Config, ConfigErrors> {
+    let origin = path.display().to_string();
+    match tree::read_file(path) {
+        Ok(text) => read(&text, &origin, outside),
+        Err(error) => Err(ConfigErrors::new(&origin, vec![error])),
+    }
+}
+
 /// Reads a section that stands alone.
 ///
 /// # Errors
@@ -112,12 +124,12 @@ impl Config {
 pub(crate) fn read<T: Shape<Range = ()>>(
     text: &str,
     origin: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
+    outside: Outside<'_>,
 ) -> Result<T, ConfigErrors> {
     let refused = |error| ConfigErrors::new(origin, vec![error]);
     let root = tree::parse(text).map_err(refused)?;
     let directory = Path::new(origin).parent().unwrap_or(Path::new(""));
-    let reader = Reader::new(&root, directory, environment);
+    let reader = Reader::new(&root, directory, outside);
     let section = T::read(&reader.root(), &());
     let errors = reader.into_errors(text);
     match section {

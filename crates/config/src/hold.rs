@@ -15,7 +15,12 @@ use std::{
 use serde_json::{Value, json};
 
 use self::audio::FILE_MAX;
-use crate::{defaults, reader::At, section::section, shape::Shape};
+use crate::{
+    defaults,
+    reader::{At, Outside},
+    section::section,
+    shape::Shape,
+};
 
 section! {
     /// What happens while no worker can be had.
@@ -116,7 +121,11 @@ impl Shape for HoldSound {
             _ => {}
         }
         let path = at.resolve(text);
-        match read_file(&path).and_then(|bytes| audio::decode(&bytes)) {
+        let samples = match at.outside() {
+            Outside::Read(_) => read_file(&path).and_then(|bytes| audio::decode(&bytes)),
+            Outside::Left => Ok(Vec::new()),
+        };
+        match samples {
             Ok(samples) => Some(Self::File {
                 path,
                 audio: Audio::new(samples),

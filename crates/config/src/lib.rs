@@ -39,7 +39,7 @@ pub use errors::{ConfigError, ConfigErrors};
 pub use hold::{Audio, Hold, HoldSound};
 pub use kubernetes::{Kubernetes, PodDeletionCost};
 pub use listener::{CallerProfile, DialledLeg, Listener, Route, Takeover, Tls};
-pub use reload::Changes;
+pub use reload::{Changes, Reread};
 pub use rollout::{Pin, Rollout, SetAside, Steer};
 pub use secret::{Secret, SecretSource};
 pub use session::{LogLimits, Resume, Seek, SessionSettings, StateLimits, Timers, Window};

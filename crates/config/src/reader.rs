@@ -15,12 +15,18 @@ use crate::{
 /// Most errors told at once: whoever has more has another kind of file before them.
 const ERRORS_MAX: usize = 100;
 
-/// Looks up an environment variable.
-pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// What a configuration names outside of itself: environment variables and files.
+#[derive(Clone, Copy)]
+pub(crate) enum Outside<'a> {
+    /// It is read and checked; variables are looked up by this.
+    Read(&'a dyn Fn(&str) -> Option<String>),
+    /// It is left alone, and need not be there.
+    Left,
+}
 
 /// What all places of one file share.
 pub(crate) struct Reader<'a> {
-    environment: Environment<'a>,
+    outside: Outside<'a>,
     directory: PathBuf,
     root: &'a Node,
     found: RefCell<Vec<Found>>,
@@ -36,9 +42,9 @@ struct Found {
 
 impl<'a> Reader<'a> {
     /// A reader of this tree. Relative files are sought in `directory`.
-    pub(crate) fn new(root: &'a Node, directory: &Path, environment: Environment<'a>) -> Self {
+    pub(crate) fn new(root: &'a Node, directory: &Path, outside: Outside<'a>) -> Self {
         Self {
-            environment,
+            outside,
             directory: directory.to_owned(),
             root,
             found: RefCell::default(),
@@ -240,9 +246,9 @@ impl<'a> At<'a> {
         }
     }
 
-    /// An environment variable.
-    pub(crate) fn environment(&self, name: &str) -> Option<String> {
-        (self.reader.environment)(name)
+    /// What is done with what this configuration names outside of itself.
+    pub(crate) fn outside(&self) -> Outside<'a> {
+        self.reader.outside
     }
 
     /// Where a file named in this configuration is: relative names start beside the configuration.

@@ -3,9 +3,26 @@
 //! It is said once, by [`Config::taking_up`]; what was changed and what needs a restart is found by
 //! comparing, so that the two cannot disagree.
 
+use std::path::Path;
+
 use serde_yaml::Value;
 
-use crate::{Config, shape::Shape};
+use crate::{Config, ConfigErrors, LogLevel, config, reader::Outside, shape::Shape};
+
+/// A configuration for an edge that runs, which may lack what it names outside of itself: all edges
+/// have one file, and an upgrade names in it what only the edges to come will have, a secret or a
+/// certificate. Whoever holds calls needs the rules in it, not those. So nothing outside was read, and
+/// no edge can start with it.
+#[derive(Debug)]
+pub struct Reread(Config);
+
+impl Reread {
+    /// How much is logged.
+    #[must_use]
+    pub fn log_level(&self) -> LogLevel {
+        self.0.log.level
+    }
+}
 
 /// How another configuration differs from the one in force. Paths of keys, such as
 /// `workers.default.rollout.weights`, in the order of the file.
@@ -18,11 +35,25 @@ pub struct Changes {
 }
 
 impl Config {
+    /// Reads and checks the file at `path` for an edge that runs: without the files and environment
+    /// variables that it names.
+    ///
+    /// # Errors
+    /// All that is wrong with it, at once.
+    pub fn load_again(path: &Path) -> Result<Reread, ConfigErrors> {
+        config::load(path, Outside::Left).map(Reread)
+    }
+
+    /// What is in force from now on, and how it differs from this.
+    #[must_use]
+    pub fn take_up(&self, next: &Reread) -> (Self, Changes) {
+        (self.taking_up(&next.0), self.changes(&next.0))
+    }
+
     /// This configuration with all of `next` that can change under live calls: `drain`,
     /// `limits.sessions`, `log.level` and, of each pool that both have, `rollout`, `existing`, `eject` and
     /// `handoffs_per_second`.
-    #[must_use]
-    pub fn taking_up(&self, next: &Self) -> Self {
+    fn taking_up(&self, next: &Self) -> Self {
         let mut taken = self.clone();
         taken.drain = next.drain;
         taken.limits.sessions = next.limits.sessions;
@@ -50,9 +81,19 @@ impl Config {
     }
 }
 
-/// Paths below which two trees differ. Lists count as a whole.
+/// Paths below which two trees differ. Sections in a list are told apart by their places; any other
+/// list counts as a whole, and one that became longer or shorter.
 fn differ(path: &str, one: &Value, other: &Value, found: &mut Vec<String>) {
     if one == other {
+        return;
+    }
+    if let (Value::Sequence(one), Value::Sequence(other)) = (one, other)
+        && one.len() == other.len()
+        && one.iter().all(Value::is_mapping)
+    {
+        for (at, (one, other)) in one.iter().zip(other).enumerate() {
+            differ(&format!("{path}[{at}]"), one, other, found);
+        }
         return;
     }
     let (Value::Mapping(one), Value::Mapping(other)) = (one, other) else {
@@ -136,6 +177,71 @@ workers:
         ];
         assert_eq!(changes.restart, restart);
         assert_eq!(old.taking_up(&new), old);
+    }
+
+    /// The file at its path, as an edge reads it that runs.
+    fn again(text: &str) -> Reread {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("holdline.yaml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).expect_err("an edge cannot start with it");
+        Config::load_again(&path).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    const SIGNED: &str = r#"
+listeners:
+  - {name: callers, address: "127.0.0.1:0", routes: [{path: /call, profile: twilio, workers: default,
+      signature: {public_url: "wss://h/call", auth_token: {env: HELD}}}]}
+workers:
+  default: {discovery: {static: {addresses: ["127.0.0.1:50051"]}}}
+upstreams: {model: {profile: raw, url: "wss://h/"}}
+"#;
+
+    #[test]
+    fn what_is_named_outside_keeps_no_rule_from_an_edge_that_lacks_it() {
+        let old = Config::parse_with(SIGNED, "test", &|_| Some("held".to_owned())).unwrap();
+        let next = SIGNED
+            .replace(
+                "{env: HELD}",
+                "{env: HELD}, secondary_auth_token: {env: NOT_HERE}",
+            )
+            .replace(
+                "name: callers,",
+                "name: callers, tls: {certificate: no.pem, key: no.pem},",
+            )
+            .replace(
+                r#""wss://h/""#,
+                r#""wss://h/", ca: no.pem, api_key: {file: no.txt}"#,
+            )
+            .replace("{discovery", "{rollout: {disabled: [v2]}, discovery")
+            + "session: {hold: {sound: no.ulaw}}";
+        let (taken, changes) = old.take_up(&again(&next));
+        assert_eq!(changes.applied, ["workers.default.rollout.disabled"]);
+        let restart = [
+            "listeners[0].tls",
+            "listeners[0].routes[0].signature.secondary_auth_token",
+            "upstreams.model.api_key",
+            "upstreams.model.ca",
+            "session.hold.sound",
+        ];
+        assert_eq!(changes.restart, restart);
+        let signature = taken.listeners[0].routes[0].signature.as_ref().unwrap();
+        assert_eq!(
+            signature.auth_token.expose(),
+            "held",
+            "what it has it keeps"
+        );
+        assert_eq!(signature.secondary_auth_token, None);
+    }
+
+    #[test]
+    fn where_a_secret_comes_from_is_checked_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("holdline.yaml");
+        std::fs::write(&path, SIGNED.replace("{env: HELD}", "in-plain-text")).unwrap();
+        let errors = Config::load_again(&path).unwrap_err().to_string();
+        assert!(errors.contains("must be {env: NAME}"), "{errors}");
+        assert!(!errors.contains("in-plain-text"), "{errors}");
     }
 
     #[test]

@@ -5,7 +5,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{ConfigErrors, Existing, config, defaults, reader::At, section::section, text};
+use crate::{
+    ConfigErrors, Existing, config, defaults,
+    reader::{At, Outside},
+    section::section,
+    text,
+};
 
 /// Versions that rules can name at most, of each kind.
 const VERSIONS_MAX: usize = 64;
@@ -43,8 +48,8 @@ impl Steer {
     /// # Errors
     /// All that is wrong with them, at once.
     pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
-        // They name no file and no variable.
-        config::read(text, "rollout", &|_| None)
+        // They name nothing outside.
+        config::read(text, "rollout", Outside::Left)
     }
 }
 

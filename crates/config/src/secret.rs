@@ -10,7 +10,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{reader::At, shape::Shape, text::is_header_value};
+use crate::{
+    reader::{At, Outside},
+    shape::Shape,
+    text::is_header_value,
+};
 
 /// Longest secret, in bytes.
 const SECRET_MAX: u64 = 16 << 10;
@@ -82,34 +86,19 @@ impl Shape for Secret {
             at.wrong(RIGHT);
             return None;
         };
-        let (source, value) = match (*kind, place.text()) {
-            ("env", Some(name)) if is_variable(name) => {
-                let value = at.environment(name);
-                let value =
-                    value.ok_or_else(|| format!("the environment variable {name} is not set"));
-                (SecretSource::Env(name.to_owned()), value)
-            }
+        let source = match (*kind, place.text()) {
+            ("env", Some(name)) if is_variable(name) => SecretSource::Env(name.to_owned()),
             ("env", _) => {
                 place.wrong("must be the name of an environment variable: letters, digits and `_`");
                 return None;
             }
-            ("file", Some(name)) => {
-                let path = at.resolve(name);
-                let value = read_file(&path);
-                let value =
-                    value.map_err(|why| format!("{} cannot be read: {why}", path.display()));
-                (SecretSource::File(path), value)
-            }
+            ("file", Some(name)) => SecretSource::File(at.resolve(name)),
             _ => {
                 at.wrong(RIGHT);
                 return None;
             }
         };
-        let checked = value.and_then(|value| {
-            let value = value.trim_end_matches(['\n', '\r']).to_owned();
-            check(&value, &source).map(|()| value)
-        });
-        match checked {
+        match value(&source, at.outside()) {
             Ok(value) => Some(Self::new(source, &value)),
             Err(why) => {
                 place.wrong(why);
@@ -139,6 +128,23 @@ impl Shape for Secret {
         map.insert(kind.into(), name.into());
         map.into()
     }
+}
+
+/// What is there; nothing where it is left alone.
+fn value(source: &SecretSource, outside: Outside<'_>) -> Result<String, String> {
+    let Outside::Read(environment) = outside else {
+        return Ok(String::new());
+    };
+    let read = match source {
+        SecretSource::Env(name) => environment(name)
+            .ok_or_else(|| format!("the environment variable {name} is not set"))?,
+        SecretSource::File(path) => {
+            read_file(path).map_err(|why| format!("{} cannot be read: {why}", path.display()))?
+        }
+    };
+    let value = read.trim_end_matches(['\n', '\r']);
+    check(value, source)?;
+    Ok(value.to_owned())
 }
 
 fn is_variable(name: &str) -> bool {

@@ -188,7 +188,12 @@ mod tests {
 
     use std::path::Path;
 
-    use crate::{errors::ConfigErrors, reader::Reader, shape::Shape, tree};
+    use crate::{
+        errors::ConfigErrors,
+        reader::{Outside, Reader},
+        shape::Shape,
+        tree,
+    };
 
     section! {
         /// A section with a renamed key. Of the real ones none has been renamed yet.
@@ -203,7 +208,7 @@ mod tests {
 
     fn read(text: &str) -> (Option<Renamed>, String) {
         let root = tree::parse(text).unwrap();
-        let reader = Reader::new(&root, Path::new(""), &|_| None);
+        let reader = Reader::new(&root, Path::new(""), Outside::Left);
         let read = Renamed::read(&reader.root(), &());
         let errors = reader.into_errors(text);
         (read, ConfigErrors::new("t", errors).to_string())

@@ -9,7 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use holdline_config::{Config, ConfigErrors};
+use holdline_config::{Config, ConfigErrors, Reread};
 use holdline_telemetry::Metrics;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -20,7 +20,7 @@ use crate::{admission::Bounds, edge::Edge, files};
 #[derive(Debug)]
 pub enum Reload {
     /// It is valid.
-    Read(Box<Config>),
+    Read(Box<Reread>),
     /// It is not: all that is wrong with it is logged, and nothing changes.
     Refused(ConfigErrors),
 }
@@ -60,9 +60,8 @@ pub(crate) fn note(config: &Config, metrics: &Metrics) {
     metrics.build.config_loaded(&config.fingerprint(), now);
 }
 
-fn take_up(edge: &Edge, config: &Config, next: &Config) -> Config {
-    let changes = config.changes(next);
-    let taken = config.taking_up(next);
+fn take_up(edge: &Edge, config: &Config, next: &Reread) -> Config {
+    let (taken, changes) = config.take_up(next);
     for (name, pool) in &edge.pools {
         if let Some(settings) = taken.workers.get(name) {
             edge.steering.take_up(name, settings, pool);

@@ -1,13 +1,18 @@
 //! Single values: numbers, switches, addresses, files.
 
-use std::{fs::File, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+use std::{
+    fs::File,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::Shape;
 use crate::{
-    reader::{At, shorten},
+    reader::{At, Outside, shorten},
     tree::Node,
 };
 
@@ -151,7 +156,7 @@ impl Shape for IpNet {
     }
 }
 
-/// A file that must be there and readable when the configuration is read.
+/// A file that must be there and readable when the configuration is read, and what it names is.
 impl Shape for PathBuf {
     type Range = ();
 
@@ -164,13 +169,9 @@ impl Shape for PathBuf {
             return None;
         };
         let path = at.resolve(text);
-        // Never open what is no file: a named pipe would wait for its writer.
-        let opened = match std::fs::metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => Err("it is not a file".to_owned()),
-            Ok(_) => File::open(&path).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(why) = opened {
+        if let Outside::Read(_) = at.outside()
+            && let Err(why) = check_readable(&path)
+        {
             at.wrong(format!("{} cannot be read: {why}", path.display()));
             return None;
         }
@@ -184,4 +185,13 @@ impl Shape for PathBuf {
     fn write(&self) -> serde_yaml::Value {
         self.display().to_string().into()
     }
+}
+
+fn check_readable(path: &Path) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    // Never open what is no file: a named pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(text)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    File::open(path).map(drop).map_err(text)
 }

@@ -63,8 +63,8 @@ impl Watched {
             }
             self.seen = content;
             let reload = self.read().await;
-            if let Reload::Read(config) = &reload
-                && let Err(error) = self.level.set(config.log.level.as_str())
+            if let Reload::Read(next) = &reload
+                && let Err(error) = self.level.set(next.log_level().as_str())
             {
                 warn!(%error, "log level stays");
             }
@@ -72,11 +72,11 @@ impl Watched {
         }
     }
 
-    /// Files that the configuration names are read, too, so not on a thread of the runtime.
+    /// Not on a thread of the runtime: a file can be slow.
     async fn read(&self) -> Reload {
         let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || match Config::load(&path) {
-            Ok(config) => Reload::Read(Box::new(config)),
+        let read = tokio::task::spawn_blocking(move || match Config::load_again(&path) {
+            Ok(next) => Reload::Read(Box::new(next)),
             Err(errors) => Reload::Refused(errors),
         });
         match read.await {
