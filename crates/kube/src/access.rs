@@ -15,16 +15,16 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub struct Access {
     /// Asks; it does not retry.
     pub client: Client,
-    /// The namespace of the pod that this runs in, or the one that `KUBECONFIG` names.
+    /// The one that the file names, or that of the pod that this runs in.
     pub namespace: String,
 }
 
 impl Access {
-    /// With the credentials of the pod that this runs in, else with those that `KUBECONFIG` names.
-    /// Reads files; connects to nobody yet. Cancel safe.
+    /// With the credentials of the file that `KUBECONFIG` names, or of `~/.kube/config`; where that cannot
+    /// be read, with those of the pod that this runs in. Reads files; connects to nobody yet. Cancel safe.
     ///
     /// # Errors
-    /// If there are none, or they cannot be used.
+    /// If there are neither, or they cannot be used.
     pub async fn new() -> Result<Self, Trouble> {
         let mut config = Config::infer().await.map_err(Trouble::config)?;
         config.connect_timeout = Some(ANSWER_WITHIN);
