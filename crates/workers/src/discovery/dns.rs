@@ -7,8 +7,8 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use holdline_config::DnsDiscovery;
-use holdline_telemetry::WorkerMetrics;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use holdline_telemetry::{Failing, WorkerMetrics};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{Endpoints, Resolve, plain};
 
@@ -23,34 +23,57 @@ pub(super) fn resolved(
 ) -> BoxStream<'static, Endpoints> {
     let mut ticks = interval(dns.interval.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let started = (ticks, dns, resolver, metrics, false);
-    stream::unfold(
-        started,
-        |(mut ticks, dns, resolver, metrics, mut failing)| async move {
-            loop {
-                ticks.tick().await;
-                let looking = resolver.resolve(dns.name.clone(), dns.port);
-                let found = timeout(RESOLVE_TIMEOUT, looking)
-                    .await
-                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                match found {
-                    Ok(addresses) => {
-                        let found = plain(addresses);
-                        return Some((found, (ticks, dns, resolver, metrics, false)));
-                    }
-                    Err(error) => {
-                        metrics.discovery_failures.inc();
-                        if !failing {
-                            tracing::warn!(name = %dns.name, %error,
-                            "workers' name not resolved; those that are known stay");
-                        }
-                        failing = true;
-                    }
-                }
+    let search = Search {
+        dns,
+        resolver,
+        metrics,
+        outage: None,
+    };
+    stream::unfold((ticks, search), |(mut ticks, mut search)| async move {
+        loop {
+            ticks.tick().await;
+            if let Some(found) = search.once().await {
+                return Some((found, (ticks, search)));
             }
-        },
-    )
+        }
+    })
     .boxed()
+}
+
+struct Search {
+    dns: DnsDiscovery,
+    resolver: Arc<dyn Resolve>,
+    metrics: WorkerMetrics,
+    /// Since when the name cannot be looked up.
+    outage: Option<(Instant, Failing)>,
+}
+
+impl Search {
+    /// `None`: the name cannot be looked up. That is told once, and so is its end.
+    async fn once(&mut self) -> Option<Endpoints> {
+        let name = &self.dns.name;
+        let looking = self.resolver.resolve(name.clone(), self.dns.port);
+        let found = timeout(RESOLVE_TIMEOUT, looking)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        match found {
+            Ok(addresses) => {
+                if let Some((since, _)) = self.outage.take() {
+                    let length = since.elapsed();
+                    tracing::info!(%name, ?length, "workers' name is resolved again");
+                }
+                Some(plain(addresses))
+            }
+            Err(error) => {
+                self.metrics.discovery_failures.inc();
+                if self.outage.is_none() {
+                    tracing::warn!(%name, %error, "workers' name not resolved; those that are known stay");
+                    self.outage = Some((Instant::now(), self.metrics.discovery_fails()));
+                }
+                None
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -87,23 +110,51 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_look_up_says_nothing_and_the_next_one_counts() {
-        let script = [
-            Ok(vec![address(1)]),
-            Err(io::ErrorKind::NotFound.into()),
-            Ok(vec![address(2)]),
-        ];
+    /// Looked up once a second, with these answers and none after them.
+    fn scripted(
+        script: impl IntoIterator<Item = io::Result<Vec<SocketAddr>>>,
+        metrics: &Metrics,
+    ) -> BoxStream<'static, Endpoints> {
         let dns = DnsDiscovery {
             name: "workers.example".to_owned(),
             port: 50_051,
             interval: Duration::from_secs(1),
         };
-        let metrics = Metrics::new().workers;
         let resolver = Arc::new(Scripted(Mutex::new(script.into_iter().collect())));
-        let mut found = resolved(dns, resolver, metrics.clone());
+        resolved(dns, resolver, metrics.workers.clone())
+    }
+
+    fn failure() -> io::Result<Vec<SocketAddr>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_look_up_says_nothing_and_the_next_one_counts() {
+        let metrics = Metrics::new();
+        let script = [Ok(vec![address(1)]), failure(), Ok(vec![address(2)])];
+        let mut found = scripted(script, &metrics);
         assert_eq!(found.next().await.unwrap(), plain([address(1)]));
         assert_eq!(found.next().await.unwrap(), plain([address(2)]));
-        assert_eq!(metrics.discovery_failures.get(), 1);
+        assert_eq!(metrics.workers.discovery_failures.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_cannot_be_looked_up_is_shown_until_it_can() {
+        let metrics = Metrics::new();
+        let shown = |count| {
+            let line = format!("holdline_discovery_failing {count}\n");
+            metrics.render().contains(&line)
+        };
+        let script = [failure(), failure(), Ok(vec![address(1)]), failure()];
+        let mut found = scripted(script, &metrics);
+        assert!(shown(0));
+        assert_eq!(found.next().await.unwrap(), plain([address(1)]));
+        assert!(shown(0), "it is over");
+        // The last failure is followed by silence.
+        let silence = timeout(Duration::from_secs(2), found.next()).await;
+        assert!(silence.is_err() && shown(1));
+        assert_eq!(metrics.workers.discovery_failures.get(), 3);
+        drop(found);
+        assert!(shown(0), "nobody searches");
     }
 }
