@@ -19,9 +19,9 @@ SECTIONS = ("What it means", "What callers hear", "What to look at", "What to do
 # Shown by the dashboard's variables, or told better by what stands beside them.
 NOT_ON_THE_DASHBOARD = {
     "holdline_attachments_total", "holdline_build_info", "holdline_config_info",
-    "holdline_discovery_failures_total", "holdline_listener_handshakes",
+    "holdline_discovery_failures_total", "holdline_drain_deadline_timestamp_seconds", "holdline_listener_handshakes",
     "holdline_pod_deletion_cost_writes_total", "holdline_sessions_active",
-    "holdline_spans_total", "holdline_upgrades_accepted_total", "holdline_worker_connections_total",
+    "holdline_spans_total", "holdline_start_time_seconds", "holdline_upgrades_accepted_total", "holdline_worker_connections_total",
 }
 
 

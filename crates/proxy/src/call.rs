@@ -80,6 +80,12 @@ struct Call {
     _permit: Permit,
 }
 
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.story.broken_off(self.session.account());
+    }
+}
+
 impl Call {
     /// Runs the session to its end, and its legs until they are closed. Dropping it hangs up on
     /// everyone.

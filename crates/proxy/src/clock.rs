@@ -46,6 +46,11 @@ impl Clock {
     }
 }
 
+/// Whole seconds since 1970, as metrics tell a time.
+pub(crate) fn unix_seconds(at: Time) -> i64 {
+    i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX)
+}
+
 /// Whole microseconds; a duration too long to be told is the longest that can be.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
+    clock::unix_seconds,
     edge::Edge,
     lifecycle::{Lifecycle, Phase, Wish},
     order::Order,
@@ -44,6 +45,8 @@ pub(crate) async fn drained(edge: &Edge, mut lifecycle: Lifecycle) -> ExitReport
         lifecycle,
         began: Instant::now(),
     };
+    let deadline = edge.clock.now() + settings.deadline;
+    edge.metrics.drain.deadline.set(unix_seconds(deadline));
     drain.enter(Phase::LameDuck);
     let mut next = drain.wait(settings.lame_duck, false).await;
     if next == Next::Time {

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use holdline_config::{Audio, Drain};
 use holdline_legs::Dialer;
 use holdline_session::Limits;
-use holdline_telemetry::{Metrics, logging::Pace};
+use holdline_telemetry::{
+    Metrics,
+    logging::{Pace, Paces},
+};
 use holdline_workers::Pool;
 use tokio::sync::watch;
 
@@ -28,9 +31,9 @@ pub(crate) struct Edge {
     pub(crate) metrics: Metrics,
     /// Lines that whoever reaches a listener can provoke.
     pub(crate) strangers_told: Pace,
-    /// Lines about media that no worker heard: an edge that is short of processor time could write
-    /// one for each commit of each call.
-    pub(crate) losses_told: Arc<Pace>,
+    /// Lines about single calls that all calls could bring about at once, again and again: their worker
+    /// is lost, they are held, no worker heard them.
+    pub(crate) told_of: Arc<Paces>,
     /// Opens outbound legs.
     pub(crate) dialer: Dialer,
     /// Workers, by pool name.

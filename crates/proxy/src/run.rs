@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use holdline_config::{Config, WorkerPool};
 use holdline_legs::{Arrivals, Dialer, Gate, Home, ListenerRuntime, OnCall};
-use holdline_telemetry::{Metrics, logging::Pace};
+use holdline_telemetry::{
+    Metrics,
+    logging::{Pace, Paces},
+};
 use holdline_workers::{Pool, PoolSetup, PoolTls};
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinSet};
 use tracing::{info, warn};
@@ -15,7 +18,7 @@ use crate::{
     call,
     callbook::CallBook,
     chronicle::Chronicle,
-    clock::Clock,
+    clock::{Clock, unix_seconds},
     deletion_cost,
     drain::drained,
     edge::Edge,
@@ -27,7 +30,7 @@ use crate::{
     threads::Threads,
 };
 
-/// Lines a second about streams that come to nothing, and as many about lost media.
+/// Lines a second about streams that come to nothing, and of each kind about what befalls calls.
 const TOLD: u32 = 20;
 
 /// What a frame grows by as a message to a worker: sequence number, time, leg and framing.
@@ -148,15 +151,17 @@ fn edge(
 ) -> Result<Edge, RunError> {
     metrics.build.set_version(env!("CARGO_PKG_VERSION"));
     reload::note(config, &metrics);
+    let clock = Clock::start();
+    metrics.build.started.set(unix_seconds(clock.now()));
     let admission = Admission::new(reload::bounds(config), lifecycle.phase());
     Ok(Edge {
-        clock: Clock::start(),
+        clock,
         limits: session_limits(&config.session),
         hold_sound: config.session.hold.sound.audio(),
         pools: pools(config, &metrics, lifecycle)?,
         metrics,
         strangers_told: Pace::new(TOLD),
-        losses_told: Arc::new(Pace::new(TOLD)),
+        told_of: Arc::new(Paces::new(TOLD)),
         dialer,
         table: Table::default(),
         chronicle: Chronicle::new(spans),

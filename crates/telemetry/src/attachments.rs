@@ -1,10 +1,12 @@
 //! Metrics of attachments: how sessions get from worker to worker.
 
+use std::time::Duration;
+
 use prometheus::{Histogram, IntCounter};
 
 use crate::{
     register::{Counters, Histograms, Register},
-    words::{ATTACHED, CAUSE, FAILED, HANDOFF},
+    words::{ATTACHED, CAUSE, FAILED, HANDOFF, MOVES},
 };
 
 /// Seconds: steps of a 20 ms frame where a caller might hear it, then up to the give-up.
@@ -24,8 +26,7 @@ pub struct AttachmentMetrics {
     failures: Counters,
     handoffs: Counters,
     gap: Histograms,
-    /// From an input's receipt until the commit that contains it is applied. Observe with
-    /// `observe(seconds)`, for samples rather than for every frame.
+    /// From inputs' receipt until their commit is applied; counted by [`AttachmentMetrics::committed`].
     pub round_trip_seconds: Histogram,
     /// Inputs that were delivered again to another worker.
     pub replayed_inputs: IntCounter,
@@ -36,31 +37,43 @@ pub struct AttachmentMetrics {
 impl AttachmentMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
         register.about("Handoffs and attachments");
+        let started = register.counters(
+            "holdline_attachments_total",
+            "Sessions attached to a worker, by why.",
+            &[ATTACHED],
+        );
+        let failures = register.counters(
+            "holdline_attach_failures_total",
+            "Offers that came to nothing and attachments that were lost, by why.",
+            &[FAILED],
+        );
+        let handoffs = register.counters(
+            "holdline_handoffs_total",
+            "Sessions that went from one worker to another, or ended on the way; `cause` is why they moved, or how the worker was lost.",
+            &[ATTACHED, CAUSE, HANDOFF],
+        );
+        for result in ["ok", "unfinished"] {
+            handoffs.begin(
+                MOVES
+                    .iter()
+                    .map(|[reason, cause]| [*reason, *cause, result]),
+            );
+        }
+        let gap = register.histograms(
+            "holdline_handoff_gap_seconds",
+            "From the start of a move or the loss of a worker to the next worker's first commit.",
+            &[ATTACHED],
+            GAP_BUCKETS,
+        );
+        gap.begin([["handoff"], ["recovery"]]);
         Self {
-            started: register.counters(
-                "holdline_attachments_total",
-                "Sessions attached to a worker, by why.",
-                &[ATTACHED],
-            ),
-            failures: register.counters(
-                "holdline_attach_failures_total",
-                "Offers that came to nothing and attachments that were lost, by why.",
-                &[FAILED],
-            ),
-            handoffs: register.counters(
-                "holdline_handoffs_total",
-                "Sessions that went from one worker to another, or ended on the way; `cause` is why they moved, or how the worker was lost.",
-                &[ATTACHED, CAUSE, HANDOFF],
-            ),
-            gap: register.histograms(
-                "holdline_handoff_gap_seconds",
-                "From the start of a move or the loss of a worker to the next worker's first commit.",
-                &[ATTACHED],
-                GAP_BUCKETS,
-            ),
+            started,
+            failures,
+            handoffs,
+            gap,
             round_trip_seconds: register.histogram(
                 "holdline_worker_round_trip_seconds",
-                "From an input's receipt until the commit that contains it is applied.",
+                "Inputs by the time from their receipt until the commit that contains them is applied; those of one commit count with the time of its oldest.",
                 ROUND_TRIP_BUCKETS,
             ),
             replayed_inputs: register.counter(
@@ -82,6 +95,17 @@ impl AttachmentMetrics {
     /// An offer came to nothing, or an attachment was lost.
     pub fn failed(&self, why: &'static str) {
         self.failures.of(&[why]).inc();
+    }
+
+    /// A commit of so many inputs was applied, so long after the oldest of them was received.
+    ///
+    /// Each input counts, so that a call whose worker commits seldom weighs as much as another. A
+    /// commit holds no more of them than a worker's window.
+    pub fn committed(&self, inputs: u64, oldest: Duration) {
+        let seconds = oldest.as_secs_f64();
+        for _ in 0..inputs {
+            self.round_trip_seconds.observe(seconds);
+        }
     }
 
     /// A handoff is over: `reason` as in [`AttachmentMetrics::attached`], `cause` what began it, and

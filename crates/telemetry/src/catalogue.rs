@@ -48,7 +48,7 @@ impl Described {
     #[must_use]
     pub fn unit(&self) -> &'static str {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
-        if name.ends_with("_timestamp_seconds") {
+        if name.ends_with("_timestamp_seconds") || name.ends_with("_start_time_seconds") {
             "seconds since 1970"
         } else if name.ends_with("_seconds") {
             "seconds"
@@ -102,8 +102,9 @@ The edge serves them at `/metrics` of the admin port, in Prometheus' text format
 labels stay as they are within a major version. No label holds anything that a caller or a model
 chose, so nobody outside can add a series.
 
-A counter with labels begins with its first count, where its values are not known to come; `increase()`
-does not see that first one. The alerts of the chart show how to ask all the same.
+What is counted is there from the start, at 0, in every combination of labels that can come: `rate()` and
+`increase()` see the first count of a new edge, too. Of `holdline_leg_closes_total` alone, with hundreds of
+combinations, most begin with their first count.
 
 What they tell is held against others' counts: a test scrapes an edge while all of its workers are
 replaced under talking calls, and each scrape lies between what the simulated callers and the simulated

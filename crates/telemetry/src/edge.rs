@@ -13,6 +13,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct DrainMetrics {
     phase: Gauges,
+    /// When what is left will be closed, in seconds since 1970; 0: the edge does not drain.
+    pub deadline: IntGauge,
     cut: Counters,
 }
 
@@ -24,6 +26,10 @@ impl DrainMetrics {
                 "holdline_drain_phase",
                 "1 for the phase that the edge is in, 0 for the others.",
                 &[PHASE],
+            ),
+            deadline: register.gauge(
+                "holdline_drain_deadline_timestamp_seconds",
+                "When an edge that drains closes the calls that are left, in seconds since 1970; 0 while it does not drain.",
             ),
             cut: register.counters(
                 "holdline_drain_cut_sessions_total",
@@ -105,6 +111,8 @@ impl PodMetrics {
 /// Which build runs, with which configuration.
 #[derive(Clone, Debug)]
 pub struct BuildMetrics {
+    /// When the edge began, in seconds since 1970.
+    pub started: IntGauge,
     info: Gauges,
     config: Gauges,
     loaded: IntGauge,
@@ -114,6 +122,10 @@ pub struct BuildMetrics {
 impl BuildMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
         Self {
+            started: register.gauge(
+                "holdline_start_time_seconds",
+                "When the edge began, in seconds since 1970.",
+            ),
             info: register.gauges(
                 "holdline_build_info",
                 "1, with the version of this build as a label.",

@@ -11,6 +11,13 @@ use crate::{
 /// Seconds: a TCP and TLS handshake within a region up to the usual limit of 5 s.
 const DIAL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// How a vendor refuses a key or a request after the WebSocket is open, which an alert asks for.
+const REFUSED_BY_MODEL: [[&str; 3]; 3] = [
+    ["model", "1008", "config"],
+    ["model", "3xxx", "config"],
+    ["model", "4xxx", "config"],
+];
+
 /// Metrics of legs.
 #[derive(Clone, Debug)]
 pub struct LegMetrics {
@@ -58,6 +65,20 @@ impl LegMetrics {
             "Frames that the leg's profile cannot make sense of.",
             &[LEG],
         );
+        let opened = register.counters(
+            "holdline_leg_openings_total",
+            "Legs opened: the first of a kind, one more after it, or one beside another (a rollover, where it is the model's).",
+            &[LEG, HOW],
+        );
+        for leg in LegKind::WORDS {
+            opened.begin(Opening::WORDS.iter().map(|how| [*leg, *how]));
+        }
+        let closed = register.counters(
+            "holdline_leg_closes_total",
+            "Legs closed, by close code and by whose fault it was.",
+            &[LEG, CODE, FAULT],
+        );
+        closed.begin(REFUSED_BY_MODEL);
         Self {
             frames: by_leg_and_direction(&frames),
             bytes: by_leg_and_direction(&bytes),
@@ -88,16 +109,8 @@ impl LegMetrics {
                 "Upgrades and webhooks refused for their signature, by what was wrong with it.",
                 &[SIGNATURE],
             ),
-            opened: register.counters(
-                "holdline_leg_openings_total",
-                "Legs opened: the first of a kind, one more after it, or one beside another (a rollover, where it is the model's).",
-                &[LEG, HOW],
-            ),
-            closed: register.counters(
-                "holdline_leg_closes_total",
-                "Legs closed, by close code and by whose fault it was.",
-                &[LEG, CODE, FAULT],
-            ),
+            opened,
+            closed,
             unwritten: by_leg(&unwritten),
             malformed: by_leg(&malformed),
             dial_seconds: register.histogram(

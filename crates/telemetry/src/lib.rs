@@ -32,4 +32,4 @@ pub use legs::LegMetrics;
 pub use metrics::Metrics;
 pub use sessions::{MillisCounter, SessionMetrics};
 pub use words::{Label, Values};
-pub use workers::{Failing, TrackedWorker, WorkerMetrics};
+pub use workers::{Failing, PoolWorkers, TrackedWorker, WorkerMetrics};

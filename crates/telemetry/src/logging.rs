@@ -25,7 +25,10 @@ use tracing_subscriber::{
 };
 
 use self::lines::Queue;
-pub use self::{lines::LogGuard, pace::Pace};
+pub use self::{
+    lines::LogGuard,
+    pace::{Pace, Paces},
+};
 
 /// The log of this process, once it is set up.
 static OURS: OnceLock<Arc<Queue>> = OnceLock::new();

@@ -7,7 +7,7 @@ use prometheus::{
     IntGaugeVec, Opts, PullingGauge, Registry, core::Collector,
 };
 
-use crate::{Described, Kind, Label, words};
+use crate::{Described, Kind, Label, Values, words};
 
 /// Names and labels are constants of this crate: making and registering one fails only if a name is
 /// malformed or taken twice, which every test of this crate would show.
@@ -57,7 +57,13 @@ impl<'a> Register<'a> {
         self.describe(Kind::Counter, name, help, labels);
         let all = IntCounterVec::new(Opts::new(name, help), &names(labels)).expect(CONSTANT);
         let all = self.add(all);
-        Counters { all, labels }
+        let counters = Counters { all, labels };
+        if let [label] = labels
+            && let Values::Words(words) = label.values
+        {
+            counters.begin(words.iter().map(|word| [*word]));
+        }
+        counters
     }
 
     pub(crate) fn gauge(&self, name: &'static str, help: &'static str) -> IntGauge {
@@ -150,6 +156,14 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// These are there from now on, at zero: a series that begins with its first count hides that
+    /// one from `increase()`. Those of a single label whose values are known need no such word.
+    pub(crate) fn begin<'v, const N: usize>(&self, all: impl IntoIterator<Item = [&'v str; N]>) {
+        for values in all {
+            let _ = self.of(&values);
+        }
+    }
+
     pub(crate) fn of(&self, values: &[&str]) -> IntCounter {
         words::expect(self.labels, values);
         self.all.with_label_values(values)
@@ -188,6 +202,13 @@ pub(crate) struct Histograms {
 }
 
 impl Histograms {
+    /// As [`Counters::begin`].
+    pub(crate) fn begin<'v, const N: usize>(&self, all: impl IntoIterator<Item = [&'v str; N]>) {
+        for values in all {
+            let _ = self.of(&values);
+        }
+    }
+
     pub(crate) fn of(&self, values: &[&str]) -> Histogram {
         words::expect(self.labels, values);
         self.all.with_label_values(values)

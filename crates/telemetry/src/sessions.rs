@@ -8,7 +8,7 @@ use crate::{
     Census,
     census::CensusMetrics,
     register::{Counters, Register},
-    words::{DROPPED, END, FAULT, STREAM},
+    words::{DROPPED, END, ENDS, FAULT, STREAM},
 };
 
 /// Seconds: from a hiccup nobody hears to the usual limit, where the caller is handed back.
@@ -56,14 +56,18 @@ pub struct SessionMetrics {
 impl SessionMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
         register.about("Sessions");
+        let active = register.gauge("holdline_sessions_active", "Sessions that live.");
+        let started = register.counter("holdline_sessions_started_total", "Sessions that began.");
+        let ended = register.counters(
+            "holdline_sessions_ended_total",
+            "Sessions that ended, by reason and by whose fault it was.",
+            &[END, FAULT],
+        );
+        ended.begin(ENDS.iter().copied());
         Self {
-            active: register.gauge("holdline_sessions_active", "Sessions that live."),
-            started: register.counter("holdline_sessions_started_total", "Sessions that began."),
-            ended: register.counters(
-                "holdline_sessions_ended_total",
-                "Sessions that ended, by reason and by whose fault it was.",
-                &[END, FAULT],
-            ),
+            active,
+            started,
+            ended,
             duration: register.histogram(
                 "holdline_session_duration_seconds",
                 "How long sessions lived, for those that ended in good order.",
@@ -140,6 +144,10 @@ impl SessionMetrics {
 
     /// A session ended; the words are the engine's.
     pub fn ended(&self, reason: &'static str, fault: &'static str) {
+        debug_assert!(
+            reason == "unknown" || ENDS.contains(&[reason, fault]),
+            "`{reason}` by the fault of `{fault}` is not there from the start: add it to telemetry/src/words.rs"
+        );
         self.ended.of(&[reason, fault]).inc();
     }
 

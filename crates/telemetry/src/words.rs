@@ -98,6 +98,21 @@ pub(crate) const END: Label = Label::words(
         "aborted",
     ],
 );
+/// Which reason goes with whose fault. `superseded` is not there: no edge of this release says it.
+pub(crate) const ENDS: &[[&str; 2]] = &[
+    ["caller_hung_up", "none"],
+    ["caller_lost", "network"],
+    ["caller_protocol", "peer"],
+    ["worker", "none"],
+    ["handed_back", "none"],
+    ["gave_up", "worker"],
+    ["poisoned", "worker"],
+    ["log_overflow", "peer"],
+    ["log_overflow", "worker"],
+    ["operator", "none"],
+    ["edge_deadline", "edge"],
+    ["aborted", "edge"],
+];
 pub(crate) const DROPPED: Label = Label::words(
     "reason",
     &[
@@ -140,6 +155,18 @@ pub(crate) const CAUSE: Label = Label::words(
         "resume",
     ],
 );
+/// Which reason of a handoff goes with which cause.
+pub(crate) const MOVES: &[[&str; 2]] = &[
+    ["handoff", "drain"],
+    ["handoff", "rollout"],
+    ["handoff", "operator"],
+    ["recovery", "stream"],
+    ["recovery", "connection"],
+    ["recovery", "stuck"],
+    ["recovery", "refused"],
+    ["recovery", "release"],
+    ["recovery", "ended"],
+];
 pub(crate) const FAILED: Label = Label::words(
     "why",
     &[
@@ -222,7 +249,9 @@ pub(crate) const ADMIN: Label = Label::words(
         "host",
         "cross_site",
         "token",
-        "no_token",
+        "token_missing",
+        "token_unset",
+        "full",
         "malformed",
         "slow",
         "too_large",
@@ -235,7 +264,7 @@ pub(crate) const SPANS: Label = Label::words("result", &["sent", "failed", "drop
 
 pub(crate) const VERSION: Label = Label::bounded(
     "version",
-    "as the worker says; empty until then; at most 16 at once, all others are `other`",
+    "as the worker says; empty until then; at most 16 of a pool at once, all others are `other`",
 );
 pub(crate) const BUILD: Label = Label::bounded("version", "of this build");
 pub(crate) const FINGERPRINT: Label =

@@ -13,7 +13,7 @@ use crate::{
     words::{CONNECT, EJECTED, LOADED, POOL, RULE, RULED, VERSION, WORKER_STATE},
 };
 
-/// Versions told apart at once; the rest share the label value `other`.
+/// Versions of a pool told apart at once; the rest share the label value `other`.
 const VERSIONS_MAX: usize = 16;
 
 /// Longest version that becomes a label value, in bytes.
@@ -21,10 +21,13 @@ const VERSION_BYTES_MAX: usize = 64;
 
 const OTHER: &str = "other";
 
+/// Of workers that have not described themselves, or do not tell a version.
+const NONE: &str = "";
+
 /// Metrics of workers.
 #[derive(Clone, Debug)]
 pub struct WorkerMetrics {
-    states: Arc<States>,
+    states: Gauges,
     rules: Arc<Rules>,
     ejections: Counters,
     /// Workers that turned out to need what this edge or its configuration has not.
@@ -44,14 +47,11 @@ impl WorkerMetrics {
     pub(crate) fn new(register: &Register<'_>) -> Self {
         register.about("Workers");
         Self {
-            states: Arc::new(States {
-                gauge: register.gauges(
-                    "holdline_workers",
-                    "Workers by state and version.",
-                    &[WORKER_STATE, VERSION],
-                ),
-                versions: Mutex::default(),
-            }),
+            states: register.gauges(
+                "holdline_workers",
+                "Workers of each pool by state and version.",
+                &[POOL, WORKER_STATE, VERSION],
+            ),
             rules: Arc::new(Rules {
                 counts: register.gauges(
                     "holdline_rollout_rules",
@@ -120,16 +120,16 @@ impl WorkerMetrics {
         Failing(self.discovery_failing.clone())
     }
 
-    /// Counts one worker for as long as the handle lives. Before `Describe` its version is `""`.
+    /// The workers of a pool. From now on it is told that none of them is ready, too.
     #[must_use]
-    pub fn track(&self, version: &str, state: WorkerState) -> TrackedWorker {
-        let version = self.states.enter(version);
-        self.states.add(state, &version, 1);
-        TrackedWorker {
-            states: Arc::clone(&self.states),
-            version,
-            state,
-        }
+    pub fn pool(&self, name: &str) -> PoolWorkers {
+        let states = States {
+            pool: name.to_owned(),
+            gauge: self.states.clone(),
+            versions: Mutex::default(),
+        };
+        states.add(WorkerState::Ready, NONE, 0);
+        PoolWorkers(Arc::new(states))
     }
 
     /// A worker was set aside.
@@ -156,6 +156,24 @@ pub struct Failing(IntGauge);
 impl Drop for Failing {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// One pool in the gauge `holdline_workers`.
+#[derive(Clone, Debug)]
+pub struct PoolWorkers(Arc<States>);
+
+impl PoolWorkers {
+    /// Counts one worker for as long as the handle lives. Before `Describe` its version is `""`.
+    #[must_use]
+    pub fn track(&self, version: &str, state: WorkerState) -> TrackedWorker {
+        let version = self.0.enter(version);
+        self.0.add(state, &version, 1);
+        TrackedWorker {
+            states: Arc::clone(&self.0),
+            version,
+            state,
+        }
     }
 }
 
@@ -191,21 +209,26 @@ impl Drop for TrackedWorker {
     }
 }
 
-/// The gauge, and which versions have a label value of their own: those of living workers, so that
-/// the deploys of a week do not use them up.
+/// The gauge, and which versions of a pool have a label value of their own: those of living workers, so
+/// that the deploys of a week do not use them up.
 #[derive(Debug)]
 struct States {
+    pool: String,
     gauge: Gauges,
     versions: Mutex<BTreeMap<Arc<str>, usize>>,
 }
 
 impl States {
     fn add(&self, state: WorkerState, version: &str, by: i64) {
-        self.gauge.of(&[state.as_str(), version]).add(by);
+        let labels = [&*self.pool, state.as_str(), version];
+        self.gauge.of(&labels).add(by);
     }
 
     /// The label value of a version, held until [`States::leave`].
     fn enter(&self, version: &str) -> Arc<str> {
+        if version == NONE {
+            return NONE.into();
+        }
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let own = version != OTHER
             && version.len() <= VERSION_BYTES_MAX
@@ -226,7 +249,7 @@ impl States {
         if *count == 0 {
             versions.remove(label);
             for state in WorkerState::ALL {
-                self.gauge.forget(&[state.as_str(), label]);
+                self.gauge.forget(&[&self.pool, state.as_str(), label]);
             }
         }
     }

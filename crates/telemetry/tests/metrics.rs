@@ -52,7 +52,7 @@ fn busy() -> Metrics {
 #[test]
 fn names_and_types() {
     let metrics = busy();
-    let worker = metrics.workers.track("v1", WorkerState::Ready);
+    let worker = metrics.workers.pool("line").track("v1", WorkerState::Ready);
     let text = metrics.render();
     drop(worker);
     let types: Vec<_> = text
@@ -76,6 +76,7 @@ fn names_and_types() {
             "holdline_discovery_failing gauge",
             "holdline_discovery_failures_total counter",
             "holdline_drain_cut_sessions_total counter",
+            "holdline_drain_deadline_timestamp_seconds gauge",
             "holdline_drain_phase gauge",
             "holdline_fenced_messages_total counter",
             "holdline_handoff_gap_seconds histogram",
@@ -113,6 +114,7 @@ fn names_and_types() {
             "holdline_sessions_started_total counter",
             "holdline_signature_failures_total counter",
             "holdline_spans_total counter",
+            "holdline_start_time_seconds gauge",
             "holdline_tls_reloads_total counter",
             "holdline_upgrades_accepted_total counter",
             "holdline_upgrades_refused_total counter",
@@ -133,7 +135,7 @@ fn names_and_types() {
 #[test]
 fn the_catalogue_is_the_scrape() {
     let metrics = busy();
-    let worker = metrics.workers.track("v1", WorkerState::Ready);
+    let worker = metrics.workers.pool("line").track("v1", WorkerState::Ready);
     metrics.watch_tasks(|| 1);
     let text = metrics.render();
     drop(worker);
@@ -305,6 +307,57 @@ fn frames_are_counted_by_leg_and_direction() {
     }
 }
 
+/// What alerts ask for is there before the first time that it is counted: `increase()` does not see a
+/// series begin.
+#[test]
+fn counters_are_there_from_the_start() {
+    let metrics = Metrics::new();
+    for line in [
+        r#"holdline_handoffs_total{cause="drain",reason="handoff",result="ok"} 0"#,
+        r#"holdline_handoffs_total{cause="stuck",reason="recovery",result="unfinished"} 0"#,
+        r#"holdline_handoff_gap_seconds_bucket{reason="recovery",le="1"} 0"#,
+        r#"holdline_sessions_ended_total{fault="worker",reason="poisoned"} 0"#,
+        r#"holdline_sessions_ended_total{fault="worker",reason="log_overflow"} 0"#,
+        r#"holdline_leg_closes_total{code="3xxx",fault="config",leg="model"} 0"#,
+        r#"holdline_leg_openings_total{how="beside",leg="model"} 0"#,
+        r#"holdline_dial_failures_total{why="unauthorized"} 0"#,
+        r#"holdline_worker_ejections_total{why="version_failed"} 0"#,
+        r#"holdline_config_reloads_total{result="refused"} 0"#,
+        r#"holdline_tls_reloads_total{result="failed"} 0"#,
+    ] {
+        assert!(has(&metrics, line), "{line}\n{}", metrics.render());
+    }
+    let series = metrics.render().lines().count();
+    assert!(series < 600, "{series} lines before anything has happened");
+}
+
+/// A pool whose workers were never seen has none that is ready, and says so.
+#[test]
+fn a_pool_without_workers_is_told() {
+    let metrics = Metrics::new();
+    let (_line, other) = (metrics.workers.pool("line"), metrics.workers.pool("other"));
+    let _worker = other.track("v1", WorkerState::Ready);
+    for line in [
+        r#"holdline_workers{pool="line",state="ready",version=""} 0"#,
+        r#"holdline_workers{pool="other",state="ready",version="v1"} 1"#,
+    ] {
+        assert!(has(&metrics, line), "{line}\n{}", metrics.render());
+    }
+}
+
+/// Each input counts, so that a call whose worker commits seldom weighs as much as another.
+#[test]
+fn the_time_through_workers_is_that_of_inputs() {
+    let metrics = Metrics::new();
+    let attachments = &metrics.attachments;
+    attachments.committed(1, Duration::from_millis(4));
+    attachments.committed(50, Duration::from_millis(900));
+    for (bound, count) in [("0.005", 1), ("0.25", 1), ("1", 51), ("+Inf", 51)] {
+        let line = format!("holdline_worker_round_trip_seconds_bucket{{le=\"{bound}\"}} {count}");
+        assert!(has(&metrics, &line), "{line}\n{}", metrics.render());
+    }
+}
+
 /// A peer chooses its close code, and adds no series by that.
 #[test]
 fn close_codes_are_bounded() {
@@ -315,7 +368,7 @@ fn close_codes_are_bounded() {
     let text = metrics.render();
     let series = text
         .lines()
-        .filter(|line| line.starts_with("holdline_leg_closes_total{"));
+        .filter(|line| line.starts_with("holdline_leg_closes_total{") && line.contains("peer"));
     assert_eq!(series.count(), 18);
     let all = r#"holdline_leg_closes_total{code="4xxx",fault="peer",leg="model"} 1000"#;
     assert!(has(&metrics, all));
@@ -363,7 +416,7 @@ fn one_configuration_at_a_time() {
     let metrics = Metrics::new();
     metrics.build.config_loaded("first", 1);
     metrics.build.config_loaded("second", 2);
-    assert!(!metrics.render().contains("first"));
+    assert!(!metrics.render().contains("fingerprint=\"first\""));
     assert!(has(
         &metrics,
         r#"holdline_config_info{fingerprint="second"} 1"#
@@ -374,23 +427,24 @@ fn one_configuration_at_a_time() {
 #[test]
 fn workers_move_between_states_and_versions() {
     let metrics = Metrics::new();
-    let mut worker = metrics.workers.track("", WorkerState::Connecting);
-    let other = metrics.workers.track("v1", WorkerState::Ready);
+    let pool = metrics.workers.pool("line");
+    let mut worker = pool.track("", WorkerState::Connecting);
+    let other = pool.track("v1", WorkerState::Ready);
     worker.set_version("v1");
     worker.set_state(WorkerState::Ready);
     assert!(has(
         &metrics,
-        r#"holdline_workers{state="ready",version="v1"} 2"#
+        r#"holdline_workers{pool="line",state="ready",version="v1"} 2"#
     ));
     drop(other);
     worker.set_state(WorkerState::Draining);
     assert!(has(
         &metrics,
-        r#"holdline_workers{state="ready",version="v1"} 0"#
+        r#"holdline_workers{pool="line",state="ready",version="v1"} 0"#
     ));
     assert!(has(
         &metrics,
-        r#"holdline_workers{state="draining",version="v1"} 1"#
+        r#"holdline_workers{pool="line",state="draining",version="v1"} 1"#
     ));
     drop(worker);
     assert!(
@@ -403,6 +457,7 @@ fn workers_move_between_states_and_versions() {
 #[test]
 fn versions_are_bounded_and_come_free_again() {
     let metrics = Metrics::new();
+    let pool = metrics.workers.pool("line");
     let series = || {
         let text = metrics.render();
         let workers = text
@@ -411,29 +466,33 @@ fn versions_are_bounded_and_come_free_again() {
         workers.map(str::to_owned).collect::<Vec<_>>()
     };
     let crowd: Vec<_> = (0..40)
-        .map(|n| metrics.workers.track(&format!("v{n}"), WorkerState::Ready))
+        .map(|n| pool.track(&format!("v{n}"), WorkerState::Ready))
         .collect();
-    assert_eq!(series().len(), 17);
+    assert_eq!(series().len(), 18);
     assert!(has(
         &metrics,
-        r#"holdline_workers{state="ready",version="other"} 24"#
+        r#"holdline_workers{pool="line",state="ready",version="other"} 24"#
     ));
     drop(crowd);
     assert_eq!(
         series(),
-        [r#"holdline_workers{state="ready",version="other"} 0"#]
+        [
+            r#"holdline_workers{pool="line",state="ready",version=""} 0"#,
+            r#"holdline_workers{pool="line",state="ready",version="other"} 0"#
+        ]
     );
     for n in 0..1_000 {
         let version = format!("w{n}");
-        let worker = metrics.workers.track(&version, WorkerState::Ready);
-        let line = format!("holdline_workers{{state=\"ready\",version=\"{version}\"}} 1");
+        let worker = pool.track(&version, WorkerState::Ready);
+        let line =
+            format!("holdline_workers{{pool=\"line\",state=\"ready\",version=\"{version}\"}} 1");
         assert!(has(&metrics, &line), "{line}");
         drop(worker);
     }
-    let long = metrics.workers.track(&"x".repeat(65), WorkerState::Ready);
+    let long = pool.track(&"x".repeat(65), WorkerState::Ready);
     assert!(has(
         &metrics,
-        r#"holdline_workers{state="ready",version="other"} 1"#
+        r#"holdline_workers{pool="line",state="ready",version="other"} 1"#
     ));
     drop(long);
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use holdline_session::WorkerId;
-use holdline_telemetry::{WorkerMetrics, WorkerState as Label};
+use holdline_telemetry::{PoolWorkers, WorkerMetrics, WorkerState as Label};
 use tokio::time::Instant;
 
 pub(crate) use self::places::Reserved;
@@ -51,6 +51,7 @@ pub(crate) struct Roster {
     /// Version last seen at each endpoint that is or was in discovery of late.
     seen: BTreeMap<EndpointId, Arc<str>>,
     metrics: WorkerMetrics,
+    counted: PoolWorkers,
     last_worker: u64,
     last_place: u64,
     /// Discovery knows endpoints that do not serve yet.
@@ -58,8 +59,9 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    pub(crate) fn new(rules: Rules, metrics: WorkerMetrics) -> Self {
+    pub(crate) fn new(pool: &str, rules: Rules, metrics: WorkerMetrics) -> Self {
         Self {
+            counted: metrics.pool(pool),
             workers: BTreeMap::new(),
             versions: Versions::default(),
             rules,
@@ -87,7 +89,7 @@ impl Roster {
     pub(crate) fn add(&mut self, endpoint: &EndpointId, awaited: bool, now: Instant) -> WorkerId {
         self.last_worker += 1;
         let id = WorkerId(self.last_worker);
-        let tracked = self.metrics.track("", Label::Connecting);
+        let tracked = self.counted.track("", Label::Connecting);
         let mut entry = Entry::new(endpoint.clone(), tracked);
         entry.awaited = awaited.then(|| now + NEWCOMER_WITHIN);
         self.workers.insert(id, entry);

@@ -56,12 +56,13 @@ impl Shared {
     ) -> Self {
         let rules = Rules::from(&settings);
         rules.tell(&name, &metrics);
+        let roster = Roster::new(&name, rules, metrics.clone());
         Self {
             name,
             settings,
             tls,
             required_message_bytes,
-            roster: Mutex::new(Roster::new(rules, metrics.clone())),
+            roster: Mutex::new(roster),
             metrics,
             changed: watch::Sender::new(()),
             closed: AtomicBool::new(false),

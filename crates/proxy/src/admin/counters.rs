@@ -26,7 +26,7 @@ pub(super) struct Counters {
     round_trip: RoundTrip,
 }
 
-/// From an input's receipt until the commit that contains it is applied.
+/// Inputs by the time until the commit that contains them was applied.
 #[derive(Serialize, Debug)]
 struct RoundTrip {
     count: u64,

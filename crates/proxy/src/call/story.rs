@@ -14,7 +14,7 @@ use holdline_session::{
     Account, AttachReason, Attributes, DropReason, EndReason, Epoch, Fault, HangupCause, Report,
     SessionId, Time,
 };
-use holdline_telemetry::{Metrics, logging::Pace};
+use holdline_telemetry::{Metrics, logging::Paces};
 use tracing::{debug, error, info, warn};
 
 use super::Streams;
@@ -23,6 +23,49 @@ use crate::{
     edge::Edge,
     record::{Brief, Record, What, cut},
 };
+
+/// What there is to say of a call whose task is gone.
+const ABORTED: &str = "its task failed or was aborted";
+
+/// A line at this level with all that is known of a call that is over.
+macro_rules! line_of_the_end {
+    ($level:ident, $story:expr, $account:expr, $lived:expr, $end:expr, $message:literal) => {{
+        let (story, account, (reason, detail, fault)) = (&*$story, $account, $end);
+        $level!(
+            session = %story.id(),
+            call_sid = story.caller.call_sid,
+            reason,
+            detail,
+            fault,
+            duration_us = micros($lived),
+            caller_frames_in = account.caller.frames_in,
+            caller_frames_out = account.caller.frames_out,
+            caller_frames_written = account.caller.frames_written,
+            outbound_frames_in = account.outbound.frames_in,
+            outbound_frames_out = account.outbound.frames_out,
+            outbound_frames_written = account.outbound.frames_written,
+            commits = account.commits,
+            attachments = account.attachments,
+            handoffs = story.handoffs,
+            gap_max_us = micros(story.gap_max),
+            losses = account.losses,
+            offers_failed = account.offers_failed,
+            replayed = account.replayed,
+            refused = account.refused,
+            fenced = account.fenced,
+            holds = account.holds,
+            hold_sound_ms = account.hold_ms,
+            resumes = account.resumes,
+            media_dropped = account.media_dropped,
+            media_lost = account.media_lost,
+            commands_dropped = account.commands_dropped,
+            ignored_inputs = account.ignored_inputs,
+            unsent_frames = account.unsent_frames,
+            end_lost = account.end_lost,
+            $message
+        );
+    }};
+}
 
 /// Who calls, as far as logs and operators are told.
 #[derive(Clone, Debug)]
@@ -64,14 +107,14 @@ impl Attached {
     }
 }
 
-/// The call so far. Dropped before its end, it says that the call was broken off.
+/// The call so far.
 #[derive(Debug)]
 pub(crate) struct Story {
     caller: Caller,
     began: Time,
     clock: Clock,
     metrics: Metrics,
-    losses_told: Arc<Pace>,
+    told_of: Arc<Paces>,
     /// What others may see of it.
     record: Arc<Record>,
     /// The worker in force.
@@ -120,8 +163,8 @@ impl Story {
             ..Brief::starting(caller.id, began, &caller.path)
         };
         let record = Record::begin(caller.id, began, brief, edge.chronicle.clone());
-        let losses_told = Arc::clone(&edge.losses_told);
-        Self::new(record, began, edge.clock, caller, metrics, losses_told)
+        let told_of = Arc::clone(&edge.told_of);
+        Self::new(record, began, edge.clock, caller, metrics, told_of)
     }
 
     /// Nothing has happened yet but that the call began, as its record says.
@@ -131,7 +174,7 @@ impl Story {
         clock: Clock,
         caller: Caller,
         metrics: Metrics,
-        losses_told: Arc<Pace>,
+        told_of: Arc<Paces>,
     ) -> Self {
         Self {
             record,
@@ -139,7 +182,7 @@ impl Story {
             caller,
             began,
             metrics,
-            losses_told,
+            told_of,
             worker: None,
             settled: None,
             leaving: None,
@@ -195,9 +238,9 @@ impl Story {
             self.keep(now, &report, streams);
         }
         match report {
-            Report::Committed { received, .. } => {
-                let seconds = now.since(received).as_secs_f64();
-                self.metrics.attachments.round_trip_seconds.observe(seconds);
+            Report::Committed { inputs, received } => {
+                let oldest = now.since(received);
+                self.metrics.attachments.committed(inputs, oldest);
             }
             Report::Attached {
                 epoch,
@@ -254,6 +297,13 @@ impl Story {
         }
     }
 
+    /// Whether a line of this kind may be written, of which a flapping pool could bring about one for
+    /// each call again and again; then, how many were left out. What is left out stands in the call's
+    /// record, and how each call ended is always told.
+    fn may_tell(&self, kind: &'static str) -> Option<u64> {
+        self.told_of.admit(kind, Instant::now())
+    }
+
     /// Reports that are no part of an ordinary call.
     fn tell_trouble(&self, report: &Report) {
         let sessions = &self.metrics.sessions;
@@ -268,7 +318,7 @@ impl Story {
                 sessions.media_lost_frames.inc_by(gap.size.frames);
                 sessions.media_lost_ms.inc_by(gap.size.media_ms);
                 let (frames, media_ms) = (gap.size.frames, gap.size.media_ms);
-                if let Some(untold) = self.losses_told.admit(Instant::now()) {
+                if let Some(untold) = self.may_tell("media_lost") {
                     warn!(%session, call_sid, frames, media_ms, untold, "no worker heard this part of the call");
                 }
             }
@@ -280,16 +330,22 @@ impl Story {
             Report::HoldStarted => {
                 sessions.holds.inc();
                 let why = &self.nowhere;
-                warn!(%session, call_sid, why, "no worker can be had: the call is held");
+                if let Some(untold) = self.may_tell("held") {
+                    warn!(%session, call_sid, why, untold, "no worker can be had: the call is held");
+                }
             }
             Report::HoldEnded { held, audio_ms } => {
                 sessions.hold_seconds.observe(held.as_secs_f64());
                 let held_us = micros(*held);
-                info!(%session, call_sid, held_us, audio_ms, "the call has a worker again");
+                if let Some(untold) = self.may_tell("held_no_longer") {
+                    info!(%session, call_sid, held_us, audio_ms, untold, "the call has a worker again");
+                }
             }
             Report::Strike { strikes } => {
                 sessions.strikes.inc();
-                warn!(%session, call_sid, strikes, "another worker failed at the same input");
+                if let Some(untold) = self.may_tell("strike") {
+                    warn!(%session, call_sid, strikes, untold, "another worker failed at the same input");
+                }
             }
             Report::WriteTimeout { leg } => {
                 info!(%session, call_sid, %leg, "leg takes nothing: it is closed");
@@ -311,7 +367,9 @@ impl Story {
             _ => ("", ""),
         };
         let session = self.id();
-        warn!(%session, %epoch, worker = address, version, rule, detail, "worker broke the protocol");
+        if let Some(untold) = self.may_tell("refused") {
+            warn!(%session, %epoch, worker = address, version, rule, detail, untold, "worker broke the protocol");
+        }
         let what = What::ProtocolBroken {
             epoch: epoch.0,
             rule,
@@ -355,10 +413,12 @@ impl Story {
             kind,
         });
         let worker = self.worker.as_ref().map(|worker| &*worker.address);
-        info!(
-            session = %self.id(), call_sid = self.caller.call_sid, %epoch, kind, detail, worker,
-            "worker lost"
-        );
+        if let Some(untold) = self.may_tell("lost") {
+            info!(
+                session = %self.id(), call_sid = self.caller.call_sid, %epoch, kind, detail, worker,
+                untold, "worker lost"
+            );
+        }
     }
 
     /// The first commit of an attachment: the handoff that led to it is over.
@@ -408,51 +468,49 @@ impl Story {
 
     /// The whole account of a call that is over.
     pub(super) fn ended(&mut self, now: Time, account: &Account) {
-        self.told = true;
-        if let Some(Leaving { reason, kind }) = self.leaving {
-            let attachments = &self.metrics.attachments;
-            attachments.handoff(reason.as_str(), kind, "unfinished");
-        }
         let (reason, detail, fault) = match &self.end {
             Some(end) => (end.reason.as_str(), &*end.detail, end.fault.as_str()),
             None => ("unknown", "", Fault::Edge.as_str()),
         };
         let lived = now.since(self.began);
         self.metrics.sessions.lived(lived);
-        self.metrics.sessions.ended(reason, fault);
-        info!(
-            session = %self.id(),
-            call_sid = self.caller.call_sid,
-            reason,
-            detail,
-            fault,
-            duration_us = micros(lived),
-            caller_frames_in = account.caller.frames_in,
-            caller_frames_out = account.caller.frames_out,
-            caller_frames_written = account.caller.frames_written,
-            outbound_frames_in = account.outbound.frames_in,
-            outbound_frames_out = account.outbound.frames_out,
-            outbound_frames_written = account.outbound.frames_written,
-            commits = account.commits,
-            attachments = account.attachments,
-            handoffs = self.handoffs,
-            gap_max_us = micros(self.gap_max),
-            losses = account.losses,
-            offers_failed = account.offers_failed,
-            replayed = account.replayed,
-            refused = account.refused,
-            fenced = account.fenced,
-            holds = account.holds,
-            hold_sound_ms = account.hold_ms,
-            resumes = account.resumes,
-            media_dropped = account.media_dropped,
-            media_lost = account.media_lost,
-            commands_dropped = account.commands_dropped,
-            ignored_inputs = account.ignored_inputs,
-            unsent_frames = account.unsent_frames,
-            end_lost = account.end_lost,
+        line_of_the_end!(
+            info,
+            self,
+            account,
+            lived,
+            (reason, detail, fault),
             "call ended"
         );
+        self.over(now, reason, fault);
+    }
+
+    /// Unless it is over, the call's task failed or was aborted.
+    pub(super) fn broken_off(&mut self, account: &Account) {
+        if self.told {
+            return;
+        }
+        let now = self.clock.now();
+        let lived = now.since(self.began);
+        let end = ("aborted", ABORTED, Fault::Edge.as_str());
+        line_of_the_end!(error, self, account, lived, end, "call broken off");
+        let (reason, detail, fault) = end;
+        let what = What::Ending {
+            reason,
+            detail: detail.to_owned(),
+            fault,
+        };
+        self.record.note(now, what);
+        self.over(now, reason, fault);
+    }
+
+    fn over(&mut self, now: Time, reason: &'static str, fault: &'static str) {
+        self.told = true;
+        if let Some(Leaving { reason, kind }) = self.leaving {
+            let attachments = &self.metrics.attachments;
+            attachments.handoff(reason.as_str(), kind, "unfinished");
+        }
+        self.metrics.sessions.ended(reason, fault);
         self.record.ended(now);
     }
 }
@@ -460,20 +518,6 @@ impl Story {
 impl Drop for Story {
     fn drop(&mut self) {
         self.metrics.sessions.active.dec();
-        if !self.told {
-            let (reason, fault) = ("aborted", Fault::Edge.as_str());
-            self.metrics.sessions.ended(reason, fault);
-            let call_sid = &self.caller.call_sid;
-            error!(session = %self.id(), call_sid, reason, fault, "call broken off: its task failed or was aborted");
-            let now = self.clock.now();
-            let what = What::Ending {
-                reason,
-                detail: "its task failed or was aborted".to_owned(),
-                fault,
-            };
-            self.record.note(now, what);
-            self.record.ended(now);
-        }
     }
 }
 

@@ -4,6 +4,8 @@ use holdline_proxy::Phase;
 
 use crate::support::{Bench, Edge, Shape, refused_upgrade};
 
+const DEADLINE: &str = "holdline_drain_deadline_timestamp_seconds";
+
 #[tokio::test]
 async fn a_draining_edge_takes_calls_for_a_while_then_refuses_and_waits_for_the_last() {
     let worker = Bench::start("v1").await;
@@ -14,9 +16,17 @@ async fn a_draining_edge_takes_calls_for_a_while_then_refuses_and_waits_for_the_
     let edge = Edge::ready(&[&worker], shape).await;
     let mut before = edge.call().await;
     assert_eq!(edge.get("/readyz").await.status, 200);
+    let started = edge.metric("holdline_start_time_seconds").await;
+    assert_eq!(edge.metric(DEADLINE).await, 0);
 
     edge.control.drain();
     edge.reaches(Phase::LameDuck).await;
+    // An alert comes before it: afterwards there is nobody to be asked.
+    let deadline = edge.metric(DEADLINE).await;
+    assert!(
+        (started + 60..started + 80).contains(&deadline),
+        "{deadline}"
+    );
     let unready = edge.get("/readyz").await;
     assert_eq!(unready.status, 503);
     assert_eq!(unready.body, "draining: lame_duck\n");

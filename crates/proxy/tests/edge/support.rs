@@ -121,10 +121,26 @@ admin: {{address: "127.0.0.1:0"}}
         request(self.admin, "GET", path).await
     }
 
+    /// Begins to listen to what happens.
+    pub(crate) async fn events(&self) -> Events {
+        let mut socket = TcpStream::connect(self.admin).await.unwrap();
+        let request = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", self.admin);
+        socket.write_all(request.as_bytes()).await.unwrap();
+        Events(socket)
+    }
+
     pub(crate) async fn json(&self, path: &str) -> serde_json::Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.get("/metrics").await.body;
+        let mut values = metrics.lines().filter_map(|line| line.strip_prefix(name));
+        let value = values.find_map(|rest| rest.strip_prefix(' ')).unwrap();
+        value.parse().unwrap()
     }
 
     /// Asks the admin port until its answer is as wanted.
@@ -177,6 +193,27 @@ admin: {{address: "127.0.0.1:0"}}
 impl Drop for Edge {
     fn drop(&mut self) {
         self.run.abort();
+    }
+}
+
+/// Server-sent events, as they come over the wire.
+pub(crate) struct Events(TcpStream);
+
+impl Events {
+    /// All that comes until these words have come.
+    pub(crate) async fn until(&mut self, words: &str) -> String {
+        let mut heard = Vec::new();
+        let hearing = async {
+            loop {
+                let read = self.0.read_buf(&mut heard).await.unwrap();
+                assert_ne!(read, 0, "the stream has ended");
+                let text = String::from_utf8_lossy(&heard);
+                if text.contains(words) {
+                    return text.into_owned();
+                }
+            }
+        };
+        soon(words, hearing).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lines that somebody outside can provoke, at a bounded pace.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -37,16 +38,48 @@ impl Pace {
     /// Whether a line may be written now; then, how many were left out since the last one that was.
     pub fn admit(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.admit(now, self.most)
+    }
+}
+
+impl State {
+    fn admit(&mut self, now: Instant, most: u32) -> Option<u64> {
         let present = |since| now.saturating_duration_since(since) < PERIOD;
-        if !state.since.is_some_and(present) {
-            (state.since, state.lines) = (Some(now), 0);
+        if !self.since.is_some_and(present) {
+            (self.since, self.lines) = (Some(now), 0);
         }
-        if state.lines == self.most {
-            state.untold = state.untold.saturating_add(1);
+        if self.lines == most {
+            self.untold = self.untold.saturating_add(1);
             return None;
         }
-        state.lines += 1;
-        Some(std::mem::take(&mut state.untold))
+        self.lines += 1;
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+/// As [`Pace`], for several kinds of lines, none of which is in another's way. Kinds are words of the
+/// source code, so they are few.
+#[derive(Debug)]
+pub struct Paces {
+    most: u32,
+    states: Mutex<BTreeMap<&'static str, State>>,
+}
+
+impl Paces {
+    /// At most this many lines of each kind a second.
+    #[must_use]
+    pub fn new(most: u32) -> Self {
+        Self {
+            most,
+            states: Mutex::default(),
+        }
+    }
+
+    /// Whether a line of this kind may be written now; then, how many of its kind were left out since
+    /// the last one that was.
+    pub fn admit(&self, kind: &'static str, now: Instant) -> Option<u64> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.entry(kind).or_default().admit(now, self.most)
     }
 }
 
@@ -75,5 +108,14 @@ mod tests {
                 some(1)
             ]
         );
+    }
+    #[test]
+    fn a_flood_of_one_kind_hides_no_other() {
+        let (start, paces) = (Instant::now(), Paces::new(1));
+        let told = ["flood", "flood", "rare"].map(|kind| paces.admit(kind, start));
+        assert_eq!(told, [Some(0), None, Some(0)]);
+        let later = start + PERIOD;
+        let told = ["rare", "flood"].map(|kind| paces.admit(kind, later));
+        assert_eq!(told, [Some(0), Some(1)]);
     }
 }

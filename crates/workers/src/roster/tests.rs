@@ -32,7 +32,7 @@ impl World {
     fn new() -> Self {
         let metrics = Metrics::new();
         Self {
-            roster: Roster::new(rules(), metrics.workers.clone()),
+            roster: Roster::new("default", rules(), metrics.workers.clone()),
             metrics,
             now: Instant::now(),
         }

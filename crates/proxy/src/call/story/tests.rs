@@ -50,14 +50,14 @@ fn story(chronicle: &Chronicle, metrics: &Metrics) -> Story {
     metrics.sessions.active.inc();
     let brief = Brief::starting(id, began, "/call");
     let record = Record::begin(id, began, brief, chronicle.clone());
-    let losses_told = Arc::new(Pace::new(1));
+    let told_of = Arc::new(Paces::new(2));
     Story::new(
         record,
         began,
         Clock::start(),
         caller,
         metrics.clone(),
-        losses_told,
+        told_of,
     )
 }
 
@@ -65,14 +65,21 @@ fn story(chronicle: &Chronicle, metrics: &Metrics) -> Story {
 async fn a_call_whose_task_fails_is_the_edges_fault_everywhere() {
     let (chronicle, metrics) = (Chronicle::new(Spans::default()), Metrics::new());
     let mut listener = chronicle.listen().unwrap();
-    let (story, lines) = (story(&chronicle, &metrics), Lines::default());
-    with_default(lines.clone(), || drop(story));
+    let (mut story, lines) = (story(&chronicle, &metrics), Lines::default());
+    let mut account = Account::default();
+    (account.commits, account.media_lost) = (41, 3);
+    with_default(lines.clone(), || story.broken_off(&account));
 
     let line = lines.0.lock().unwrap();
-    assert!(
-        line.contains("reason=\"aborted\"") && line.contains("fault=\"edge\""),
-        "{line}"
-    );
+    for part in [
+        "message=call broken off",
+        "reason=\"aborted\"",
+        "fault=\"edge\"",
+        "commits=41",
+        "media_lost=3",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
     let counted = "holdline_sessions_ended_total{fault=\"edge\",reason=\"aborted\"} 1\n";
     assert!(metrics.render().contains(counted), "{}", metrics.render());
     let record = chronicle.find(&SessionId(7).to_string()).unwrap();
@@ -84,4 +91,26 @@ async fn a_call_whose_task_fails_is_the_edges_fault_everywhere() {
         told[2].contains("\"ended\"") && told[2].contains("\"edge\""),
         "{told:?}"
     );
+}
+
+/// What a flapping pool could bring about in each of thousands of calls is told of some, with how many are
+/// left out; how calls end is always told.
+#[tokio::test]
+async fn a_flood_hides_no_end_and_no_other_kind() {
+    let (chronicle, metrics) = (Chronicle::new(Spans::default()), Metrics::new());
+    let (mut story, lines) = (story(&chronicle, &metrics), Lines::default());
+    with_default(lines.clone(), || {
+        for epoch in 1..=50 {
+            story.lost(Epoch(epoch), "stream", "reset");
+        }
+        story.tell_trouble(&Report::HoldStarted);
+        story.ended(Time(2_000), &Account::default());
+    });
+    let line = lines.0.lock().unwrap();
+    let times = |message: &str| line.matches(&format!("message={message}")).count();
+    assert_eq!(times("worker lost"), 2, "{line}");
+    assert_eq!(times("no worker can be had"), 1, "{line}");
+    assert_eq!(times("call ended"), 1, "{line}");
+    let counted = "holdline_attach_failures_total{why=\"stream\"} 50\n";
+    assert!(metrics.render().contains(counted), "{}", metrics.render());
 }
