@@ -5,13 +5,35 @@ use std::{io::Write as _, process::Stdio};
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{net::TcpStream, process::Command};
 
-use super::{Ground, TOKEN, events::Listener};
+use super::{Ground, LOOK_AGAIN, TOKEN, events::Listener};
 use crate::{
     security::raw,
     support::{soon, tool, workspace},
 };
+
+/// What can be looked at, what is for machines first.
+const LOOKS: [&str; 9] = [
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/sessions",
+    "/sessions/CA1",
+    "/workers",
+    "/rollout",
+    "/events",
+];
+/// What can be ordered; all but the first and the last without a body.
+const ORDERS: [&str; 6] = [
+    "/sessions/CA1/inputs",
+    "/sessions/CA1/move",
+    "/sessions/CA1/end",
+    "/workers/a:1/drain",
+    "/workers/a:1/undrain",
+    "/rollout",
+];
 
 /// Everything that was asked and answered, for the judge.
 struct Minutes<'a> {
@@ -74,11 +96,16 @@ impl Minutes<'_> {
         self.post(&inputs, Some(news.clone()), 201).await;
         self.post(&inputs, Some(news.clone()), 200).await;
         self.post(&inputs, Some(json!({"key": 1})), 400).await;
+        let form = "Content-Type: text/plain\r\n";
+        let form = format!("Authorization: Bearer {TOKEN}\r\n{form}");
+        self.raw(&format!("POST {inputs}"), &form, "news", 415)
+            .await;
         let large = json!({"key": "k2", "name": "n", "text": "x".repeat(600 << 10)});
         self.post(&inputs, Some(large), 413).await;
         self.post("/sessions/CA0/inputs", Some(news), 404).await;
         self.post(&format!("{path}/move"), None, 202).await;
         self.post("/sessions/CA0/move", None, 404).await;
+        self.nobody_to_leave().await;
         for query in [
             "",
             "?limit=1",
@@ -119,6 +146,28 @@ impl Minutes<'_> {
         self.get(&format!("/sessions/{}", call.id), 200).await;
     }
 
+    /// A call that has no worker cannot leave it. It is given up within a second, so there may be need of
+    /// another one.
+    async fn nobody_to_leave(&mut self) {
+        let callers = self.ground.edge.address("callers").await;
+        let trying = async {
+            loop {
+                let _caller = crate::exchange::dial(callers, "/gone").await.unwrap();
+                let waiting = |page: &Value| page["total"] != 0;
+                let page = self.ground.until("/sessions?pool=gone", waiting).await;
+                let id = page["sessions"][0]["id"].as_str().unwrap();
+                let path = format!("/sessions/{id}/move");
+                if self.ground.post(&path, None).await == 409 {
+                    return path;
+                }
+            }
+        };
+        let path = soon("a call without a worker", trying).await;
+        self.lines.push(json!({
+            "method": "POST", "path": path, "status": 409, "body": "", "asked": Value::Null,
+        }));
+    }
+
     async fn workers(&mut self) {
         let path = format!("/workers/{}", self.ground.worker.address());
         self.get("/workers", 200).await;
@@ -156,19 +205,34 @@ impl Minutes<'_> {
         );
         self.post("/rollout", Some(json!({"weights": {}})), 400)
             .await;
-        self.post("/rollout", Some(json!({"pool": "x"})), 404).await;
+        // They would become the operator's without being others.
+        let nothing = json!({"pool": "default", "revision": set["revision"]});
+        self.post("/rollout", Some(nothing), 400).await;
+        let nowhere = json!({"pool": "x", "reset": true});
+        self.post("/rollout", Some(nowhere), 404).await;
         let reset = json!({"pool": "default", "reset": true});
         let reset = self.post("/rollout", Some(reset), 200).await;
         assert_eq!(reset["pools"][0]["source"], "configuration");
         assert_eq!(reset["pools"][0]["weights"], json!({}));
+        let told = |it: &Value| it["message"] == "an operator's command" && it["pool"] == "default";
+        let told = self.ground.edge.logged("the rules", told).await;
+        let rules = told["rules"].as_str().unwrap();
+        assert!(
+            rules.contains(r#""bare":9"#) && !rules.contains("CA1"),
+            "{told}"
+        );
+        assert_eq!(told["source"], "operator");
     }
 
     /// What is refused, with and without the token.
     async fn refusals(&mut self) {
         let token = format!("Authorization: Bearer {TOKEN}\r\n");
-        for path in ["/sessions/CA1/move", "/workers/a:1/drain", "/rollout"] {
-            let line = format!("POST {path}");
-            self.raw(&line, "", "", 401).await;
+        for path in ORDERS {
+            self.raw(&format!("POST {path}"), "", "", 401).await;
+        }
+        let (looks, orders) = (LOOKS.map(|it| ("GET", it)), ORDERS.map(|it| ("POST", it)));
+        for (method, path) in looks.into_iter().chain(orders) {
+            let line = format!("{method} {path}");
             let page = format!("{token}Origin: http://attacker.example\r\n");
             self.raw(&line, &page, "", 403).await;
             let page = format!("{token}Sec-Fetch-Site: cross-site\r\n");
@@ -176,11 +240,11 @@ impl Minutes<'_> {
             let rebound = format!("{token}Host: attacker.example\r\n");
             self.raw(&line, &rebound, "", 421).await;
         }
-        for path in [
-            "/sessions/CA1/move",
-            "/sessions/CA1/end",
-            "/workers/a:1/drain",
-        ] {
+        for path in LOOKS {
+            let body = "Content-Length: 2\r\n";
+            self.raw(&format!("GET {path}"), body, "{}", 400).await;
+        }
+        for path in &ORDERS[1..5] {
             self.raw(&format!("POST {path}"), &token, "{}", 400).await;
         }
         let form = format!("{token}Content-Type: application/x-www-form-urlencoded\r\n");
@@ -190,16 +254,13 @@ impl Minutes<'_> {
         self.raw("POST /rollout", &json, "{\"poool\": \"default\"}", 400)
             .await;
         let large = format!("{{\"pool\": \"{}\"}}", "x".repeat(300 << 10));
-        let answer = self
-            .ground
-            .ask(Method::POST, "/rollout", Some(&json!(large)))
-            .await;
-        assert_eq!(answer.0, 413);
+        self.post("/rollout", Some(json!(large)), 413).await;
         let counter = "holdline_admin_refused_total";
         for (why, least) in [
-            ("token", 3),
-            ("cross_site", 6),
-            ("host", 3),
+            ("token_missing", 6),
+            ("cross_site", 30),
+            ("host", 15),
+            ("form", 9),
             ("content_type", 1),
             ("malformed", 5),
             ("too_large", 1),
@@ -214,6 +275,34 @@ impl Minutes<'_> {
             .await;
         let said = self.ground.edge.said();
         assert!(!said.contains(TOKEN), "the token is in the log");
+    }
+
+    /// All of the port's connections are taken by somebody who says nothing.
+    async fn crowd(&mut self) {
+        let mut crowd = Vec::new();
+        for _ in 0..64 {
+            crowd.push(TcpStream::connect(self.ground.edge.admin()).await.unwrap());
+        }
+        let token = format!("Authorization: Bearer {TOKEN}\r\n");
+        for path in &LOOKS[3..] {
+            self.raw(&format!("GET {path}"), "", "", 503).await;
+        }
+        for path in ORDERS {
+            self.raw(&format!("POST {path}"), &token, "", 503).await;
+        }
+        self.raw("GET /livez", "", "", 200).await;
+        self.raw("GET /metrics", "", "", 200).await;
+        drop(crowd);
+        // The edge has to notice first.
+        let free = async {
+            while self.ground.ask(Method::GET, "/workers", None).await.0 != 200 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        soon("room", free).await;
+        let counter = "holdline_admin_refused_total";
+        let full = self.ground.edge.counter(counter, &["why=\"full\""]).await;
+        assert!(full >= 12.0, "{full}");
     }
 
     async fn the_rest(&mut self) {
@@ -271,6 +360,7 @@ async fn the_document_says_what_is_answered_and_all_that_can_be_asked() {
     minutes.workers().await;
     minutes.rules().await;
     minutes.refusals().await;
+    minutes.crowd().await;
     minutes.the_rest().await;
     standing.socket.close(None).await.unwrap();
     ground.until("/sessions", |page| page["total"] == 0).await;

@@ -44,8 +44,14 @@ mod rollout;
 mod sessions;
 mod workers;
 
-/// Operators' connections at once; more wait in the kernel's queue.
+/// Operators' connections at once.
 const CONNECTIONS: usize = 64;
+
+/// Further ones while those are taken, so that nobody who holds them has the kubelet think that the edge
+/// is dead: each for one request of a probe or a scraper, and for this time. More wait in the kernel's
+/// queue.
+const RESERVED: usize = 16;
+const RESERVED_LIFE: Duration = Duration::from_secs(2);
 
 /// The longest life of a connection. A scraper opens the next one.
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
@@ -70,16 +76,16 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let guard = Arc::new(guard_of(&listener, token, &edge));
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::default();
     let mut tasks = tokio::task::JoinSet::new();
     let accepting = async {
         loop {
-            let (socket, peer, permit) = accept(&listener, &connections).await;
+            let (socket, peer, place) = accept(&listener, &places).await;
             let (edge, guard) = (Arc::clone(&edge), Arc::clone(&guard));
             while tasks.try_join_next().is_some() {}
             tasks.spawn(async move {
-                connection(socket, peer, guard, edge).await;
-                drop(permit);
+                connection(socket, peer, &place, guard, edge).await;
+                drop(place);
             });
         }
     };
@@ -103,15 +109,60 @@ fn guard_of(listener: &TcpListener, token: Option<Secret>, edge: &Edge) -> Guard
     guard
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so there always is a permit.
-    let permit = Arc::clone(connections).acquire_owned().await.ok();
+/// How many connections may be.
+struct Places {
+    common: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+}
+
+/// Of one connection.
+struct Place {
+    reserved: bool,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            common: Arc::new(Semaphore::new(CONNECTIONS)),
+            reserved: Arc::new(Semaphore::new(RESERVED)),
+        }
+    }
+}
+
+impl Places {
+    /// Waits for one.
+    async fn free(&self) -> Place {
+        let (common, reserved) = (Arc::clone(&self.common), Arc::clone(&self.reserved));
+        // The semaphores are never closed, so there always is a permit.
+        let (reserved, permit) = tokio::select! {
+            biased;
+            permit = common.acquire_owned() => (false, permit),
+            permit = reserved.acquire_owned() => (true, permit),
+        };
+        Place {
+            reserved,
+            _permit: permit.ok(),
+        }
+    }
+
+    /// The same, or a better one that has come free meanwhile.
+    fn better(&self, place: Place) -> Place {
+        match Arc::clone(&self.common).try_acquire_owned() {
+            Ok(permit) if place.reserved => Place {
+                reserved: false,
+                _permit: Some(permit),
+            },
+            Ok(_) | Err(_) => place,
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAddr, Place) {
+    let place = places.free().await;
     loop {
         match listener.accept().await {
-            Ok((socket, peer)) => return (socket, peer, permit),
+            Ok((socket, peer)) => return (socket, peer, places.better(place)),
             Err(error) => {
                 warn!(%error, "the admin port cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -120,12 +171,18 @@ async fn accept(
     }
 }
 
-async fn connection(socket: TcpStream, peer: SocketAddr, guard: Arc<Guard>, edge: Arc<Edge>) {
+async fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: &Place,
+    guard: Arc<Guard>,
+    edge: Arc<Edge>,
+) {
     let goes_on = AtomicBool::new(false);
     let service = service_fn(|request: Request<Incoming>| {
         let (guard, edge, goes_on) = (&guard, &edge, &goes_on);
         async move {
-            let answer = match guard.check(&request, peer) {
+            let answer = match guard.check(&request, peer, place.reserved) {
                 Ok(()) => answers::answer(edge, request, peer).await,
                 Err(refusal) => return Ok::<_, Infallible>(answers::refused(refusal)),
             };
@@ -134,18 +191,26 @@ async fn connection(socket: TcpStream, peer: SocketAddr, guard: Arc<Guard>, edge
             Ok(answer)
         }
     });
+    let (head, life) = match place.reserved {
+        true => (RESERVED_LIFE, RESERVED_LIFE),
+        false => (HEADER_TIMEOUT, CONNECTION_LIFE),
+    };
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(head)
+        .keep_alive(!place.reserved)
         .max_buf_size(HEADER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
     let mut served = pin!(served);
-    let mut life = timeout(CONNECTION_LIFE, served.as_mut()).await;
-    if life.is_err() && goes_on.load(Ordering::Relaxed) {
-        life = timeout(STREAM_LIFE, served).await;
+    let mut over = timeout(life, served.as_mut()).await;
+    if over.is_err() && goes_on.load(Ordering::Relaxed) {
+        over = timeout(STREAM_LIFE, served).await;
     }
-    match life {
+    match over {
         Ok(Ok(())) | Err(_) => {}
-        Ok(Err(error)) => debug!(%error, "an operator's connection failed"),
+        Ok(Err(error)) => {
+            guard.broke(&error, peer);
+            debug!(%error, "an operator's connection failed");
+        }
     }
 }

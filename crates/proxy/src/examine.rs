@@ -7,7 +7,7 @@
 //! | `examine/secrets.rs` | signatures, keys, tokens |
 //! | `examine/upstreams.rs` | the services that legs are dialled to, and the clock |
 //! | `examine/workers.rs` | workers |
-//! | `examine/machine.rs` | files, memory, ports |
+//! | `examine/machine.rs` | files, memory, ports, addresses to listen on |
 //! | `examine/rights.rs` | what the API server of Kubernetes allows |
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use holdline_legs::Dialer;
 use holdline_telemetry::Metrics;
 use serde::Serialize;
 
-use crate::{RunError, run};
+use crate::{RunError, run, spans};
 
 mod machine;
 #[cfg(feature = "kubernetes")]
@@ -105,15 +105,33 @@ pub async fn examine(config: &Config, within: Duration) -> Result<Vec<Finding>, 
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
     let mut findings = secrets::findings(config);
     findings.extend(machine::findings(config));
-    let (upstreams, workers, rights) = tokio::join!(
+    findings.extend(machine::addresses(config).await);
+    let (upstreams, workers, collector, rights) = tokio::join!(
         upstreams::findings(config, &dialer, within),
         workers::findings(config, &metrics, within),
+        collector(config, within),
         rights(config, within),
     );
     findings.extend(upstreams);
     findings.extend(workers?);
+    findings.extend(collector);
     findings.extend(rights);
     Ok(findings)
+}
+
+/// Whoever spans are sent to, where they are.
+async fn collector(config: &Config, within: Duration) -> Option<Finding> {
+    const COLLECTOR: &str = "collector";
+    let about = config.tracing.endpoint.clone()?;
+    Some(match spans::reach(&config.tracing, within).await {
+        Ok(()) => Finding::ok(COLLECTOR, about, "can be connected to"),
+        Err(why) => Finding::warning(
+            COLLECTOR,
+            about,
+            why,
+            "look at `tracing`, and at what lets connections out of here: calls go well, and have no traces",
+        ),
+    })
 }
 
 #[cfg(feature = "kubernetes")]

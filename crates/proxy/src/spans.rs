@@ -8,10 +8,12 @@
 //! already; ids of spans follow from it and from the epoch. So a worker's own spans find their place
 //! without anything being remembered, and whoever has a session's id has its trace.
 
+use std::{error::Error as _, iter, time::Duration};
+
 use holdline_config::Tracing;
 use holdline_session::{Epoch, SessionId};
 use holdline_telemetry::SpanMetrics;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 mod collector;
 mod exporter;
@@ -81,6 +83,27 @@ pub(crate) fn start(
 /// As [`start`].
 pub(crate) fn verify(settings: &Tracing) -> Result<(), CollectorError> {
     Collector::of(settings).map(drop)
+}
+
+/// Connects to whoever spans are sent to, if anybody, within this time. Sends nothing. Cancel safe.
+///
+/// # Errors
+/// What is in the way, in words.
+pub(crate) async fn reach(settings: &Tracing, within: Duration) -> Result<(), String> {
+    let collector = Collector::of(settings).map_err(|error| error.to_string())?;
+    let Some(collector) = collector else {
+        return Ok(());
+    };
+    match timeout(within, collector.endpoint.connect()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            // The outermost says only that the transport failed.
+            let innermost = iter::successors(error.source(), |error| (**error).source()).last();
+            let innermost = innermost.map(ToString::to_string);
+            Err(innermost.unwrap_or_else(|| error.to_string()))
+        }
+        Err(_) => Err("did not answer in time".to_owned()),
+    }
 }
 
 /// The span of a whole call. Never 0, whatever the session is called.

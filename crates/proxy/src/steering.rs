@@ -49,6 +49,16 @@ pub(crate) struct InForce {
     pub(crate) since: Option<Time>,
 }
 
+impl InForce {
+    /// Whose they are, in a word.
+    pub(crate) const fn source(&self) -> &'static str {
+        match self.since {
+            Some(_) => "operator",
+            None => "configuration",
+        }
+    }
+}
+
 /// Why rules are not set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NotSet {

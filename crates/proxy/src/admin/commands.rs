@@ -109,9 +109,10 @@ pub(super) async fn obey(
             Ok(()) => steer::drain(edge, address, *begin),
             Err(refusal) => Err(refusal),
         },
-        Command::Rollout => steer::rules(edge, request).await,
+        Command::Rollout => steer::rules(edge, request, peer).await,
     };
-    if done.is_ok() && !matches!(command, Command::Input(_)) {
+    // Rules are told with what they are, by whoever has read them.
+    if done.is_ok() && !matches!(command, Command::Input(_) | Command::Rollout) {
         info!(%peer, ?command, "an operator's command");
     }
     Some(done.unwrap_or_else(|refusal| refusal))

@@ -10,7 +10,13 @@ use bytes::Bytes;
 use hyper::{StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use tokio::{
-    sync::{broadcast::error::RecvError, broadcast::error::TryRecvError, mpsc},
+    sync::{
+        broadcast::{
+            Receiver,
+            error::{RecvError, TryRecvError},
+        },
+        mpsc,
+    },
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -103,7 +109,13 @@ impl Telling {
             tokio::select! {
                 () = self.pieces.closed() => return Err(Over),
                 news = self.listener.news.recv() => match news {
-                    Ok(news) => self.news(&news)?,
+                    Ok(news) => {
+                        self.event("session", &news);
+                        let came = more(&mut self.listener.news, &mut self.piece);
+                        if let Err(Missed(missed)) = came {
+                            return self.missed(missed).await;
+                        }
+                    }
                     Err(RecvError::Lagged(missed)) => return self.missed(missed).await,
                     Err(RecvError::Closed) => return Err(Over),
                 },
@@ -144,20 +156,6 @@ impl Telling {
         Ok(seen)
     }
 
-    /// Takes in these news and those that came with them, as far as they fit.
-    fn news(&mut self, first: &str) -> Result<(), Over> {
-        self.event("session", first);
-        while self.piece.len() < PIECE_BYTES {
-            match self.listener.news.try_recv() {
-                Ok(news) => self.event("session", &news),
-                // Where some were missed, the next to be received says so.
-                Err(TryRecvError::Empty | TryRecvError::Lagged(_)) => break,
-                Err(TryRecvError::Closed) => return Err(Over),
-            }
-        }
-        Ok(())
-    }
-
     /// He is too slow: he is told, and has to begin anew.
     async fn missed(&mut self, missed: u64) -> Result<(), Over> {
         self.add("missed", &serde_json::json!({ "news": missed }));
@@ -172,11 +170,8 @@ impl Telling {
         }
     }
 
-    /// JSON has no line breaks but where it is told to have them.
     fn event(&mut self, kind: &str, json: &str) {
-        for part in ["event: ", kind, "\ndata: ", json, "\n\n"] {
-            self.piece.push_str(part);
-        }
+        event(&mut self.piece, kind, json);
     }
 
     async fn send(&mut self) -> Result<(), Over> {
@@ -188,6 +183,31 @@ impl Telling {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Over),
         }
+    }
+}
+
+/// So many news were told while the listener was too slow to hear them.
+#[derive(PartialEq, Eq, Debug)]
+struct Missed(u64);
+
+/// Takes in the news that are there, as far as they fit. That some were missed is said here alone: the
+/// next to be received is one that is there again.
+fn more(news: &mut Receiver<Arc<str>>, piece: &mut String) -> Result<(), Missed> {
+    while piece.len() < PIECE_BYTES {
+        match news.try_recv() {
+            Ok(news) => event(piece, "session", &news),
+            Err(TryRecvError::Lagged(missed)) => return Err(Missed(missed)),
+            // Whoever waits for the next hears that no more are to come.
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    Ok(())
+}
+
+/// JSON has no line breaks but where it is told to have them.
+fn event(piece: &mut String, kind: &str, json: &str) {
+    for part in ["event: ", kind, "\ndata: ", json, "\n\n"] {
+        piece.push_str(part);
     }
 }
 
@@ -223,5 +243,37 @@ impl Seen {
             to.add("phase", &serde_json::json!({ "phase": now.phase.as_str() }));
         }
         *self = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::sync::broadcast;
+
+    use super::*;
+
+    #[test]
+    fn news_that_come_together_go_out_together() {
+        let (tell, mut news) = broadcast::channel::<Arc<str>>(4);
+        tell.send("{1}".into()).unwrap();
+        tell.send("{2}".into()).unwrap();
+        let mut piece = String::new();
+        assert_eq!(more(&mut news, &mut piece), Ok(()));
+        assert_eq!(
+            piece,
+            "event: session\ndata: {1}\n\nevent: session\ndata: {2}\n\n"
+        );
+    }
+
+    /// Said once only: whoever overhears it tells a listener that he knows all.
+    #[test]
+    fn what_was_missed_between_two_news_is_told() {
+        let (tell, mut news) = broadcast::channel::<Arc<str>>(2);
+        for number in 0..5 {
+            tell.send(format!("{{{number}}}").into()).unwrap();
+        }
+        assert_eq!(more(&mut news, &mut String::new()), Err(Missed(3)));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use holdline_config::Secret;
-use holdline_telemetry::{AdminMetrics, logging::Pace};
+use holdline_telemetry::{AdminMetrics, logging::Paces};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Version,
     body::Body,
@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq as _;
 use super::dashboard;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Refusals that the log tells of in a second, at most; all are counted.
+/// Refusals for one cause that the log tells of in a second, at most; all are counted.
 const TOLD: u32 = 1;
 
 /// Why a request is not answered.
@@ -34,10 +34,14 @@ pub(super) enum Refusal {
     Host,
     /// Asked by a page of another site.
     CrossSite,
-    /// The token is missing or wrong.
+    /// The token is wrong.
     Token,
+    /// A token is needed, and none was shown.
+    TokenMissing,
     /// A token is needed, and none is configured.
-    NoToken,
+    TokenUnset,
+    /// All connections are taken; those that are left are for probes and scrapers.
+    Full,
 }
 
 impl Refusal {
@@ -46,7 +50,8 @@ impl Refusal {
             Self::Form => StatusCode::BAD_REQUEST,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::Token | Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::Token | Self::TokenMissing | Self::TokenUnset => StatusCode::UNAUTHORIZED,
+            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -57,7 +62,9 @@ impl Refusal {
             Self::Host => "host",
             Self::CrossSite => "cross_site",
             Self::Token => "token",
-            Self::NoToken => "no_token",
+            Self::TokenMissing => "token_missing",
+            Self::TokenUnset => "token_unset",
+            Self::Full => "full",
         }
     }
 
@@ -68,10 +75,13 @@ impl Refusal {
                 "this port listens on loopback and answers to localhost and IP addresses only\n"
             }
             Self::CrossSite => "this port answers no pages of other sites\n",
-            Self::Token => "the admin token is needed: Authorization: Bearer TOKEN\n",
-            Self::NoToken => {
+            Self::Token | Self::TokenMissing => {
+                "the admin token is needed: Authorization: Bearer TOKEN\n"
+            }
+            Self::TokenUnset => {
                 "this needs the admin token, and no `admin.token` is configured on this edge\n"
             }
+            Self::Full => "too many are connected to this port\n",
         }
     }
 }
@@ -82,7 +92,7 @@ pub(super) struct Guard {
     token: Option<Secret>,
     loopback: bool,
     metrics: AdminMetrics,
-    told: Pace,
+    told: Paces,
 }
 
 impl Guard {
@@ -92,7 +102,7 @@ impl Guard {
             token,
             loopback: address.to_canonical().is_loopback(),
             metrics,
-            told: Pace::new(TOLD),
+            told: Paces::new(TOLD),
         }
     }
 
@@ -101,16 +111,20 @@ impl Guard {
         !self.loopback && self.token.is_none()
     }
 
-    /// Whether this request may be answered. Counts it and tells of it where not.
+    /// Whether this request may be answered. Counts it and tells of it where not. `reserved`: it came on
+    /// a connection that is kept for probes and scrapers.
     pub(super) fn check<B: Body>(
         &self,
         request: &Request<B>,
         peer: SocketAddr,
+        reserved: bool,
     ) -> Result<(), Refusal> {
-        let checked = self.decide(request);
+        let mut checked = self.decide(request);
+        if reserved && !is_of_machines(request.uri().path()) {
+            checked = checked.and(Err(Refusal::Full));
+        }
         if let Err(refusal) = checked {
-            self.metrics.refused(refusal.as_str());
-            self.tell(refusal.as_str(), peer);
+            self.refuse(refusal.as_str(), peer);
         }
         checked
     }
@@ -124,8 +138,16 @@ impl Guard {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
             _ => return,
         };
-        self.metrics.refused(why);
-        self.tell(why, peer);
+        self.refuse(why, peer);
+    }
+
+    /// Counts and tells of a request whose head could not be read; its sender has been answered.
+    pub(super) fn broke(&self, error: &hyper::Error, peer: SocketAddr) {
+        if error.is_parse_too_large() {
+            self.refuse("too_large", peer);
+        } else if error.is_parse() {
+            self.refuse("malformed", peer);
+        }
     }
 
     fn decide<B: Body>(&self, request: &Request<B>) -> Result<(), Refusal> {
@@ -152,17 +174,19 @@ impl Guard {
     /// this machine where a token is configured.
     fn needs_token(&self, method: &Method, path: &str) -> bool {
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        let open = matches!(path, "/livez" | "/readyz" | "/metrics") || dashboard::has(path);
+        let open = is_of_machines(path) || dashboard::has(path);
         !reads || (!open && !self.loopback && self.token.is_some())
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(token) = &self.token else {
-            return Err(Refusal::NoToken);
+            return Err(Refusal::TokenUnset);
         };
         let mut given = headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (given.next(), given.next()) else {
-            return Err(Refusal::Token);
+        let value = match (given.next(), given.next()) {
+            (Some(value), None) => value,
+            (None, _) => return Err(Refusal::TokenMissing),
+            (Some(_), Some(_)) => return Err(Refusal::Token),
         };
         let bearer = value
             .as_bytes()
@@ -174,11 +198,17 @@ impl Guard {
         if right { Ok(()) } else { Err(Refusal::Token) }
     }
 
-    fn tell(&self, why: &'static str, peer: SocketAddr) {
-        if let Some(untold) = self.told.admit(Instant::now()) {
+    fn refuse(&self, why: &'static str, peer: SocketAddr) {
+        self.metrics.refused(why);
+        if let Some(untold) = self.told.admit(why, Instant::now()) {
             tracing::warn!(%peer, why, untold, "request to the admin port refused");
         }
     }
+}
+
+/// What probes and scrapers ask for.
+fn is_of_machines(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/metrics")
 }
 
 /// Whom the request is for; only HTTP/1.0 may leave that out, which no browser speaks.

@@ -41,6 +41,20 @@ struct PinLine {
     version: String,
 }
 
+impl RulesLine {
+    /// For the log: all but what pins compare with, which can be somebody's number.
+    pub(super) fn told(&self) -> String {
+        let pins = self.pins.iter().map(|pin| (&pin.attribute, &pin.version));
+        let rules = serde_json::json!({
+            "existing": self.existing,
+            "weights": self.weights,
+            "pins": pins.collect::<Vec<_>>(),
+            "disabled": self.disabled,
+        });
+        rules.to_string()
+    }
+}
+
 impl From<&Steer> for RulesLine {
     fn from(steer: &Steer) -> Self {
         Self {
@@ -62,14 +76,19 @@ impl From<&Pin> for PinLine {
     }
 }
 
+/// Whose rules of a pool are in force now, and which, for the log.
+pub(super) fn told(edge: &Edge, pool: &str) -> (&'static str, String) {
+    let (_, pools) = edge.steering.show();
+    let of_pool = pools.into_iter().find(|shown| shown.pool == pool);
+    let told = of_pool.map(|shown| (shown.source(), RulesLine::from(&shown.steer).told()));
+    told.unwrap_or_default()
+}
+
 /// What is in force now.
 pub(super) fn page(edge: &Edge) -> RolloutPage {
     let (revision, pools) = edge.steering.show();
     let rules = |shown: InForce| PoolRules {
-        source: match shown.since {
-            Some(_) => "operator",
-            None => "configuration",
-        },
+        source: shown.source(),
         since_unix_us: shown.since.map(|at| at.0),
         rules: RulesLine::from(&shown.steer),
         pool: shown.pool,

@@ -106,13 +106,17 @@ pub(super) async fn one(edge: &Edge, name: &str) -> Option<SessionStatus> {
         .map(|record| SessionStatus::over(&record))
 }
 
-/// Lines of all calls that live, for somebody who begins to listen.
+/// Lines of all calls that live, for somebody who begins to listen. Sockets of which nobody has said yet
+/// who calls are left out: no news would tell that one of them is gone, and of a call that begins there
+/// is news.
 pub(super) fn everybody(edge: &Edge) -> Vec<Line> {
-    let query = Query {
-        limit: usize::MAX,
-        ..Query::default()
+    let (all, now) = (edge.table.all(), edge.clock.now());
+    let known = |entry: &&Entry| {
+        let record = entry.record.as_deref();
+        record.is_some_and(|record| !record.is_over())
     };
-    live(edge, &query).sessions
+    let known = all.iter().filter(known);
+    known.map(|entry| Line::live(entry, now)).collect()
 }
 
 /// Lines of the last calls that ended, the last first.

@@ -1,8 +1,9 @@
 //! What this machine, or this container, gives: against what the configured number of calls takes.
 
-use std::{fs, num::NonZeroU64};
+use std::{fs, io, num::NonZeroU64};
 
 use holdline_config::Config;
+use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::files;
@@ -10,6 +11,7 @@ use crate::files;
 const FILES: &str = "open files";
 const MEMORY: &str = "memory";
 const PORTS: &str = "ports";
+const ADDRESS: &str = "address";
 
 /// Of an edge without calls.
 const MEMORY_BESIDE: u64 = 64 << 20;
@@ -20,12 +22,43 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
     let sessions = u64::from(config.limits.sessions);
     let mut found = vec![files(sessions, config)];
     found.extend(memory_limit().map(|limit| memory(sessions, limit)));
-    let dials = config.listeners.iter().flat_map(|it| &it.routes);
-    let dials = dials.map(|route| route.legs.len()).max().unwrap_or(0) > 0;
+    // Legs that no route has are opened by workers: each call may have one to the same address.
+    let dials = !config.upstreams.is_empty();
     if dials && let Some(range) = port_range() {
         found.push(ports(sessions, range));
     }
     found
+}
+
+/// Whether what is to be listened on can be had. An edge that runs here has it already.
+pub(super) async fn addresses(config: &Config) -> Vec<Finding> {
+    let callers = config.listeners.iter();
+    let callers = callers.map(|it| (format!("listener {}", it.name), it.address));
+    let admin = ("admin".to_owned(), config.admin.address);
+    let mut found = Vec::new();
+    for (name, address) in callers.chain([admin]) {
+        let bound = TcpListener::bind(address).await.map(drop);
+        found.push(listens(format!("{name}, {address}"), bound));
+    }
+    found
+}
+
+fn listens(about: String, bound: io::Result<()>) -> Finding {
+    match bound {
+        Ok(()) => Finding::ok(ADDRESS, about, "can be listened on"),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::warning(
+            ADDRESS,
+            about,
+            "somebody listens there already",
+            "nothing, where it is an edge that runs; else choose another address or stop who has it",
+        ),
+        Err(error) => Finding::failed(
+            ADDRESS,
+            about,
+            format!("cannot be listened on: {error}"),
+            "choose an address of this machine, and a port from 1024 on where this user may have no other",
+        ),
+    }
 }
 
 fn files(sessions: u64, config: &Config) -> Finding {
@@ -132,6 +165,13 @@ mod tests {
         assert_eq!(verdict(300), Verdict::Failed);
         assert_eq!(verdict(400), Verdict::Warning);
         assert_eq!(verdict(700), Verdict::Ok);
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        let verdict = |kind: io::ErrorKind| listens("admin".to_owned(), Err(kind.into())).verdict;
+        assert_eq!(verdict(io::ErrorKind::AddrInUse), Verdict::Warning);
+        assert_eq!(verdict(io::ErrorKind::PermissionDenied), Verdict::Failed);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) async fn findings(config: &Config, dialer: &Dialer, within: Duration)
         let (theirs, ours) = tried.as_ref().ok()?.clocks?;
         Some(clock(&format!("beside upstream {name}"), theirs, ours))
     });
-    found.extend(clocks);
+    found.push(clocks.unwrap_or_else(|| unchecked(trials.len())));
     found
 }
 
@@ -66,9 +66,41 @@ fn told(name: &str, tried: &Result<Trial, String>) -> Finding {
             UPSTREAM,
             about,
             why.as_str(),
-            "look at `url`, `ca` and `api_key`, at DNS, and at what lets connections out of here",
+            match is_about_time(why) {
+                true => {
+                    "the certificate's time is over or has not begun by this machine's clock: look at the clock first"
+                }
+                false => {
+                    "look at `url`, `ca` and `api_key`, at DNS, and at what lets connections out of here"
+                }
+            },
         ),
     }
+}
+
+/// Whether a certificate was refused for a date, in the words of the TLS library.
+fn is_about_time(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    ["expired", "not valid yet", "notvalidyet"]
+        .iter()
+        .any(|word| why.contains(word))
+}
+
+/// Nobody told a time, of so many upstreams.
+fn unchecked(upstreams: usize) -> Finding {
+    if upstreams == 0 {
+        return Finding::ok(
+            CLOCK,
+            "not checked",
+            "no upstream is configured that could be asked",
+        );
+    }
+    Finding::warning(
+        CLOCK,
+        "not checked",
+        "no upstream that answered told a time",
+        "compare this machine's clock with a time service (chronyc tracking, timedatectl): a wrong one refuses good certificates",
+    )
 }
 
 fn clock(about: &str, theirs: SystemTime, ours: SystemTime) -> Finding {
@@ -113,6 +145,29 @@ mod tests {
             let told = clock("beside upstream openai", theirs, ours);
             assert_eq!(told.verdict, verdict, "{told:?}");
             assert!(told.found.contains(words), "{told:?}");
+        }
+    }
+    #[test]
+    fn a_clock_that_nobody_is_asked_about_is_told() {
+        assert_eq!(unchecked(0).verdict, Verdict::Ok);
+        assert_eq!(unchecked(2).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_for_its_date_points_at_the_clock() {
+        for (why, clock) in [
+            (
+                "TLS with host: invalid peer certificate: certificate not valid yet: verification time 0",
+                true,
+            ),
+            ("TLS with host: invalid peer certificate: Expired", true),
+            (
+                "TLS with host: invalid peer certificate: UnknownIssuer",
+                false,
+            ),
+        ] {
+            let told = told("openai", &Err(why.to_owned()));
+            assert_eq!(told.advice.contains("clock"), clock, "{told:?}");
         }
     }
 }

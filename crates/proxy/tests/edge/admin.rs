@@ -149,3 +149,26 @@ async fn the_port_knows_its_paths_and_reads_only() {
             .contains(r#"holdline_drain_phase{phase="serving"} 1"#)
     );
 }
+
+/// Nothing would tell a listener that such a socket is gone; of a call that begins there is news.
+#[tokio::test]
+async fn who_listens_is_told_of_no_socket_that_waits_for_its_start() {
+    let worker = Bench::start("v1").await;
+    let shape = Shape {
+        route: "profile: twilio, signature: off, start_timeout: 60s",
+        ..Shape::default()
+    };
+    let edge = Edge::ready(&[&worker], shape).await;
+    let mut caller = edge.call().await;
+    edge.until("/sessions", |body| body.contains("starting"))
+        .await;
+    let mut events = edge.events().await;
+    let begun = events.until("event: live").await;
+    assert!(begun.contains(r#""sessions":0"#), "{begun}");
+    assert!(!begun.contains("starting"), "{begun}");
+    caller.say(START).await;
+    let news = events.until(r#""event":"began""#).await;
+    assert!(news.contains("event: session\n"), "{news}");
+}
+
+const START: &str = r#"{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{"accountSid":"AC1","streamSid":"MZ1","callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}"#;

@@ -1,10 +1,13 @@
 //! Commands that say where calls go: draining a worker, rollout rules.
 
+use std::net::SocketAddr;
+
 use holdline_config::Steer;
 use holdline_workers::{Pool, WorkerState, WorkerStatus};
 use hyper::{Request, StatusCode, body::Incoming};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::info;
 
 use super::{
     super::{
@@ -20,6 +23,8 @@ use crate::{edge::Edge, steering::NotSet};
 const BODY_MAX: usize = 256 << 10;
 const LIKE: &str = "the body is to be a JSON object with any of pool, revision, existing, weights, pins, \
                     disabled and reset\n";
+const NOTHING: &str =
+    "nothing is to be changed: say any of existing, weights, pins, disabled and reset\n";
 
 /// What is to be changed about the rules of a pool. What is not named stays.
 #[derive(Deserialize)]
@@ -36,6 +41,14 @@ struct Wanted {
     /// The configuration's rules again.
     #[serde(default)]
     reset: bool,
+}
+
+impl Wanted {
+    /// It would make the configuration's rules an operator's, and later changes of the file be nothing.
+    fn is_empty(&self) -> bool {
+        let rules = [&self.existing, &self.weights, &self.pins, &self.disabled];
+        !self.reset && rules.into_iter().all(Option::is_none)
+    }
 }
 
 /// Why rules are not set.
@@ -90,8 +103,15 @@ pub(super) fn drain(edge: &Edge, address: &str, begin: bool) -> Result<Answer, A
 }
 
 /// Sets rules, and answers with those that are then in force.
-pub(super) async fn rules(edge: &Edge, request: Request<Incoming>) -> Result<Answer, Answer> {
+pub(super) async fn rules(
+    edge: &Edge,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Answer, Answer> {
     let wanted: Wanted = read::json(request, BODY_MAX, LIKE).await?;
+    if wanted.is_empty() {
+        return Err(text(StatusCode::BAD_REQUEST, NOTHING));
+    }
     let mut pools = edge.pools.iter();
     let (name, pool) = match (&wanted.pool, pools.next(), pools.next()) {
         (Some(name), ..) => match edge.pools.get_key_value(name) {
@@ -111,7 +131,11 @@ pub(super) async fn rules(edge: &Edge, request: Request<Incoming>) -> Result<Ans
             made(&wanted, current)
         });
     match set {
-        Ok(()) => Ok(answers::json(&rollout::page(edge))),
+        Ok(()) => {
+            let (source, rules) = rollout::told(edge, name);
+            info!(%peer, command = "Rollout", pool = name, source, rules, "an operator's command");
+            Ok(answers::json(&rollout::page(edge)))
+        }
         Err(Refused::NotSet(NotSet::NoPool)) => {
             Err(text(StatusCode::NOT_FOUND, "there is no such pool\n"))
         }

@@ -105,8 +105,9 @@ fn what_could_change_anything_needs_the_token() {
     let guarded = guard(LOOPBACK, Some(TOKEN));
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
         let line = format!("{method} /sessions");
-        assert_eq!(decide(&bare, &line, &[host]), Err(Refusal::NoToken));
-        assert_eq!(decide(&guarded, &line, &[host]), Err(Refusal::Token));
+        assert_eq!(decide(&bare, &line, &[host]), Err(Refusal::TokenUnset));
+        let missing = decide(&guarded, &line, &[host]);
+        assert_eq!(missing, Err(Refusal::TokenMissing));
         for wrong in [
             "Bearer let-me-in-8f32",
             "Bearer ",
@@ -153,7 +154,7 @@ fn beyond_loopback_a_token_keeps_calls_from_strangers() {
         let line = format!("GET {path}");
         assert_eq!(
             decide(&guard, &line, &[host]),
-            Err(Refusal::Token),
+            Err(Refusal::TokenMissing),
             "{path}"
         );
         let right = ("authorization", "Bearer let-me-in-8f31");
