@@ -5,9 +5,9 @@
 //   cargo build --release -p holdline
 //   HOLDLINE_TOOLS=target/tools/bin docs/dashboard.mjs target/release/holdline docs
 //
-// It starts the demo, opens its edge's page three times, takes pictures again and again while workers are
-// replaced, and keeps of each page the one on which the calls are nearest to half moved. The browser and what
-// drives it are those of the tests: tests/run installs them.
+// It starts the demo, has its edge move one call a second, so that there is something to see, and opens its page
+// three times. A page stands still once a worker is half left and the calls are about half moved, and is taken then.
+// The browser and what drives it are those of the tests: tests/run installs them.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,31 +18,26 @@ process.env.HOLDLINE_TOOLS = resolve(process.env.HOLDLINE_TOOLS ?? "target/tools
 const { finish, has, open } = await import("../tests/tools/browser.mjs");
 
 const [holdline, out] = process.argv.slice(2);
-const CALLS = 12;
+const [CALLS, WORKERS] = [12, 3];
 const PAGES = {
   "dashboard.png": { viewport: { width: 1200, height: 900 }, colorScheme: "light", deviceScaleFactor: 1.5 },
   "dashboard-dark.png": { viewport: { width: 1200, height: 900 }, colorScheme: "dark", deviceScaleFactor: 1.5 },
   "dashboard-phone.png": { viewport: { width: 390, height: 844 }, colorScheme: "dark", deviceScaleFactor: 2 },
 };
 
-// How much there is to see: calls on the rarer version, and whether a worker is being left.
-function told(page) {
-  return page.evaluate(() => {
-    const share = [...document.querySelector("#share").getAttribute("aria-label").matchAll(/: (\d+) call/g)];
-    const left = [...document.querySelectorAll(".worker progress")].some((bar) => bar.value < bar.max);
-    return share.length === 2 ? Math.min(...share.map(([, calls]) => Number(calls))) + (left ? 0.5 : 0) : 0;
-  });
-}
-
-async function look(page, best) {
-  const before = await told(page);
-  const picture = await page.screenshot({ fullPage: true });
-  const worth = Math.min(before, await told(page));
-  return worth > best.worth ? { worth, picture } : best;
+// Waits until there is something to see, and stops the page's clock.
+function still(page) {
+  return page.waitForFunction((calls) => {
+    const shares = [...document.querySelector("#share").getAttribute("aria-label").matchAll(/: (\d+) call/g)].map(([, calls]) => Number(calls));
+    const bar = document.querySelector(".worker progress");
+    const seen = bar && bar.value > 0 && bar.value < bar.max && Math.min(...shares) >= calls / 2 - 2 && shares.length === 2;
+    if (seen) window.requestAnimationFrame = () => 0;
+    return seen;
+  }, CALLS);
 }
 
 const folder = mkdtempSync(join(tmpdir(), "holdline-"));
-const demo = spawn(holdline, ["demo", "--calls", String(CALLS), "--pause", "20", "--out", folder], { stdio: ["ignore", "pipe", "inherit"] });
+const demo = spawn(holdline, ["demo", "--calls", String(CALLS), "--workers", String(WORKERS), "--pause", "25", "--out", folder], { stdio: ["ignore", "pipe", "inherit"] });
 const ended = new Promise((resolve) => demo.on("exit", resolve));
 const lines = createInterface({ input: demo.stdout })[Symbol.asyncIterator]();
 async function line(words) {
@@ -54,19 +49,19 @@ async function line(words) {
 }
 
 await line("on the line");
-const port = readFileSync(join(folder, "edge.yaml"), "utf8").match(/^admin:.*?127\.0\.0\.1:(\d+)/ms)[1];
+const file = join(folder, "edge.yaml");
+const edge = readFileSync(file, "utf8");
+writeFileSync(file, edge.replace(/^( *)discovery:/m, "$1handoffs_per_second: 1\n$&"));
+const port = edge.match(/^admin:.*?127\.0\.0\.1:(\d+)/ms)[1];
 const pages = {};
 for (const [file, options] of Object.entries(PAGES)) {
   pages[file] = await open(`http://127.0.0.1:${port}/`, options);
   await has(pages[file], "#count", `${CALLS} of ${CALLS}`);
 }
 await line("rolling deploy: v1 to v2");
-const best = Object.fromEntries(Object.keys(PAGES).map((file) => [file, { worth: 0 }]));
-let over = false;
-line("rolling deploy: done").then(() => { over = true; });
-while (!over) for (const file of Object.keys(PAGES)) best[file] = await look(pages[file], best[file]);
+await Promise.all(Object.values(pages).map(still));
+for (const [file, page] of Object.entries(pages)) await page.screenshot({ path: join(out, file), fullPage: true });
 await finish();
-for (const [file, { picture }] of Object.entries(best)) writeFileSync(join(out, file), picture);
 // The demo ends what it started.
 for await (const _ of lines);
 await ended;

@@ -10,14 +10,18 @@ use tokio::{process::Command, sync::watch};
 
 use crate::{
     exchange::Edge,
+    stage::get,
     support::{Caller, WorkerProcess, soon, tool, workspace},
 };
 
 mod deploy;
+mod losses;
 mod many;
 
 const TOKEN: &str = "look-and-steer-3f9b";
 const CALLS: usize = 12;
+/// Calls that ended of which a page is told, and one more.
+const ENDED: usize = 101;
 
 const CONFIG: &str = r#"
 listeners:
@@ -85,6 +89,14 @@ async fn talk(mut caller: Caller, mut stopped: watch::Receiver<bool>) {
     caller.hang_up().await;
 }
 
+/// The session of a call, the last in this list.
+async fn last(edge: &Edge, list: &str) -> String {
+    let page = get(edge.admin(), list).await;
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let calls = page["sessions"].as_array().unwrap();
+    calls.last().unwrap()["id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn the_page_is_not_taken_in_by_silence_or_by_what_is_told_twice() {
     let page = workspace().join("crates/proxy/src/admin/dashboard");
@@ -92,25 +104,42 @@ async fn the_page_is_not_taken_in_by_silence_or_by_what_is_told_twice() {
 }
 
 #[tokio::test]
-async fn a_person_looks_searches_and_drains_a_worker() {
+async fn a_person_looks_searches_drains_moves_and_ends() {
     let (edge, workers) = two_versions(CONFIG).await;
     let callers = edge.address("callers").await;
+    for _ in 0..ENDED {
+        answered(callers).await.hang_up().await;
+    }
     let (stop, stopped) = watch::channel(false);
     let mut talking = Vec::new();
-    for _ in 0..CALLS {
+    for _ in 1..CALLS {
         let caller = answered(callers).await;
         talking.push(tokio::spawn(talk(caller, stopped.clone())));
     }
+    // One more, who is hung up on.
+    let cut = tokio::spawn(answered(callers).await.talk_until_closed());
+    let session = last(&edge, "/sessions").await;
+    let over = last(&edge, "/sessions?ended=true").await;
 
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}/", edge.admin());
-    let (calls, worker) = (CALLS.to_string(), workers[0].address.to_string());
-    let shots = shots(folder.path());
-    let arguments = [&url, TOKEN, &calls, &worker, shots.to_str().unwrap()];
+    let (calls, shots) = (CALLS.to_string(), shots(folder.path()));
+    let [worker, beside] = workers.each_ref().map(|it| it.address.to_string());
+    let arguments = [
+        &url,
+        TOKEN,
+        &calls,
+        &worker,
+        &beside,
+        &session,
+        &over,
+        shots.to_str().unwrap(),
+    ];
     browse("dashboard.mjs", &arguments).await;
 
     stop.send_replace(true);
+    talking.push(cut);
     for call in talking {
-        soon("a caller to hang up", call).await.unwrap();
+        soon("the end of a call", call).await.unwrap();
     }
 }

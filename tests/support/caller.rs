@@ -35,6 +35,15 @@ impl Caller {
         self.until_closed().await;
     }
 
+    /// Talks until the socket ends.
+    pub(crate) async fn talk_until_closed(mut self) {
+        while self.socket.send(Message::text("who")).await.is_ok() {
+            let Some(Ok(Message::Text(_))) = soon("a message", self.socket.next()).await else {
+                return;
+            };
+        }
+    }
+
     /// Waits for the end of the socket.
     pub(crate) async fn until_closed(mut self) {
         while let Some(Ok(_)) = soon("a close", self.socket.next()).await {}

@@ -2,7 +2,7 @@
 // sees; the test goes on with the deploy then.
 // node dashboard_deploy.mjs URL CALLS CALL_SID FOLDER
 import assert from "node:assert/strict";
-import { find, finish, has, open, share } from "./browser.mjs";
+import { closer, find, finish, has, open, painted, share } from "./browser.mjs";
 
 const [url, calls, sid, folder] = process.argv.slice(2);
 const page = await open(url, { viewport: { width: 1360, height: 900 }, colorScheme: "light" });
@@ -21,17 +21,6 @@ function colour(version) {
     const title = [...document.querySelectorAll(".version > h3")].find((title) => title.textContent.startsWith(version));
     return getComputedStyle(title.querySelector(".swatch")).backgroundColor.match(/\d+/g).map(Number);
   }, version);
-}
-
-// Waits until a part of the first call's timeline has it.
-function painted(colour) {
-  return page.waitForFunction((colour) => {
-    const canvas = document.querySelector("#rows .row canvas");
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    let found = 0;
-    for (let at = 0; at < data.length; at += 4) found += data[at + 3] === 255 && colour.every((value, part) => Math.abs(value - data[at + part]) < 4);
-    return found > 50;
-  }, colour);
 }
 
 await has(page, "#count", `${calls} of ${calls} on the line`);
@@ -61,11 +50,9 @@ await find(page, sid);
 await has(page, "#count", `1 of ${calls}`);
 await page.waitForFunction(() => document.querySelector("#rows .row canvas").title.match(/^[1-9]\d* handoff/));
 assert.notDeepEqual(before, after);
-await painted(before);
-await painted(after);
-await page.locator("#list").focus();
-await page.keyboard.press("ArrowDown");
-await page.keyboard.press("Enter");
+await painted(page, before);
+await painted(page, after);
+await closer(page);
 await has(page, "#call-title", sid);
 const handoff = page.locator('#call-body tr:has(td:text-is("handoff"))');
 assert.match(await handoff.last().textContent(), /gap [\d.]+ m?s.*version v2/);

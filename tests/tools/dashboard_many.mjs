@@ -1,12 +1,24 @@
 // The dashboard of an edge with thousands of calls, half of which move while it is open.
-// node dashboard_many.mjs URL TOKEN CALLS WORKER SESSION
+// node dashboard_many.mjs URL TOKEN CALLS WORKER SESSION - prints how long looking took to begin
 import assert from "node:assert/strict";
 import { enter, find, finish, has, open, share } from "./browser.mjs";
 
 const [url, token, calls, worker, session] = process.argv.slice(2);
 // What can be in sight of a window like this, and some more.
 const IN_SIGHT = 40;
-const page = await open(url, { viewport: { width: 1360, height: 900 } });
+
+// From the question to everything as it is: without a browser, and with one.
+let begun = performance.now();
+const stream = new AbortController();
+const answer = await fetch(`${url}events`, { signal: stream.signal });
+let told = "";
+for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+  told += piece;
+  if (told.includes("\nevent: live\n")) break;
+}
+console.log(`/events live with ${calls} calls after ${Math.round(performance.now() - begun)} ms (${told.length >> 10} KiB)`);
+stream.abort();
+const page = await open(url, { viewport: { width: 1360, height: 900 } }, () => { begun = performance.now(); });
 const rows = page.locator("#rows .row");
 
 async function few() {
@@ -15,6 +27,8 @@ async function few() {
 }
 
 await has(page, "#count", `${calls} of ${calls} on the line`);
+await rows.first().waitFor();
+console.log(`the page's rows with ${calls} calls after ${Math.round(performance.now() - begun)} ms`);
 await few();
 
 // To the end of the list and back.

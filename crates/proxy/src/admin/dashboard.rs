@@ -23,7 +23,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Path, kind and text of each file.
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/", HTML, include_str!("dashboard/index.html")),
     (
         "/dashboard/style.css",
@@ -39,6 +39,11 @@ const FILES: [(&str, &str, &str); 8] = [
         include_str!("dashboard/events.js"),
     ),
     ("/dashboard/rows.js", JS, include_str!("dashboard/rows.js")),
+    (
+        "/dashboard/rules.js",
+        JS,
+        include_str!("dashboard/rules.js"),
+    ),
     (
         "/dashboard/words.js",
         JS,

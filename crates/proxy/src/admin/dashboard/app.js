@@ -6,30 +6,35 @@
 // | book.js | what is known: calls with their moments, workers, numbers |
 // | rows.js | the list of calls: only what is in sight has elements |
 // | draw.js | canvases: timelines and the delay |
+// | rules.js | rollout rules in words |
 
 import { Book } from "./book.js";
-import { drawDelay, colourOf, legend } from "./draw.js";
+import { colourOf, drawDelay, legend, swatchOf } from "./draw.js";
 import { listen } from "./events.js";
 import { Rows } from "./rows.js";
+import { lineOf, marksOf } from "./rules.js";
 import { counted, duration, el, millis, only } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
+// After so many milliseconds a call is sought again, where the edge had no answer.
+const SEEK_AGAIN = 2_000;
+// The edge's own end, as it comes nearer.
+const PHASES = { lame_duck: "draining: still takes calls", refusing: "draining: takes no calls", closing: "ending its calls", done: "ended" };
 const book = new Book();
-const rows = new Rows(book, { head: $("head"), list: $("list"), rows: $("rows"), open, look });
+const rows = new Rows(book, { head: $("head"), list: $("list"), rows: $("rows"), open, look, seek });
 let token = sessionStorage.getItem("holdline.token") ?? "";
 
 function headers(more = {}) {
   return token ? { ...more, Authorization: `Bearer ${token}` } : more;
 }
 
+// Asks the edge; where it wants the token, again once the person has given one.
 async function ask(path, options = {}) {
   const lost = () => new Response("The edge was not reached.", { status: 503 });
-  const answer = await fetch(path, { ...options, headers: headers(options.headers) }).catch(lost);
-  if (answer.status === 401) {
-    note("The edge wants its admin token for that.");
-    enterToken();
+  for (;;) {
+    const answer = await fetch(path, { ...options, headers: headers(options.headers) }).catch(lost);
+    if (answer.status !== 401 || !(await refused())) return answer;
   }
-  return answer;
 }
 
 function note(words) {
@@ -52,29 +57,34 @@ function show() {
   showNumbers();
   showWorkers();
   rows.show();
-  $("count").textContent = rows.filter.show === "ended"
-    ? `${rows.shown.length} of the last ${book.ended.length} that ended`
-    : `${rows.shown.length} of ${book.calls.size} on the line`;
-  drawDelay($("delay"), book.delays);
+  $("count").textContent = countWords();
+  drawDelay($("delay"), book.delays, book.now());
   $("delay-words").textContent = delayWords();
   only($("legend"), legend(book));
 }
 
+function countWords() {
+  const shown = rows.shown.length;
+  if (rows.filter.show === "ended") return `${shown} of the last ${book.ended.length} that ended`;
+  return rows.over ? `none on the line, ${shown} that ended` : `${shown} of ${book.calls.size} on the line`;
+}
+
 function showNumbers() {
-  const now = book.counters;
+  const held = [...book.calls.values()].filter((call) => call.brief.held_since_unix_us).length;
   const of = [
-    ["calls", book.calls.size],
-    ["held", [...book.calls.values()].filter((call) => call.brief.held_since_unix_us).length],
-    ["ended", now?.ended],
-    ["handoffs", now?.handoffs],
-    ["workers lost under a call", now?.losses],
-    ["lost frames", now?.media_lost_frames],
+    ["calls", book.calls.size, "on the line now"],
+    ["held", held, "without a worker now"],
+    ["ended", book.sum("ended", "ended"), "since the edge began"],
+    ["handoffs", book.sum("handoffs", "handoff"), "since the edge began"],
+    ["losses", book.sum("losses", "lost"), "workers lost under a call, since the edge began"],
+    ["lost frames", book.counters?.media_lost_frames, "heard by no worker, since the edge began"],
   ];
-  only($("numbers"), of.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value ?? "–")))));
-  const phase = book.phase;
-  $("phase").hidden = !phase || phase === "serving";
-  $("phase").textContent = phase ?? "";
-  $("phase").className = "chip warn";
+  only($("numbers"), of.map(([name, value, title]) => {
+    const kind = name === "held" && value ? "bad" : "";
+    return el("div", { title }, el("dt", {}, name), el("dd", { class: kind }, String(value ?? "–")));
+  }));
+  $("phase").hidden = !book.phase || book.phase === "serving";
+  $("phase").textContent = PHASES[book.phase] ?? book.phase;
 }
 
 function delayWords() {
@@ -87,12 +97,15 @@ function delayWords() {
 // While a button of theirs is held down it stays where it is, or the press would be lost.
 let pressed = false;
 $("workers").addEventListener("pointerdown", () => { pressed = true; });
-for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; });
+$("workers").addEventListener("keydown", ({ key }) => { pressed ||= key === " "; });
+for (const end of ["pointerup", "pointercancel", "keyup", "blur"]) addEventListener(end, () => { pressed = false; });
 
 let workersShown = "";
 function showWorkers() {
-  if (pressed) return;
-  const key = JSON.stringify([book.workers, Math.floor(book.now() / 1e6)]);
+  // A dialog gives the focus back to the button that it was opened with.
+  if (pressed || $("ask").open || $("token").open) return;
+  const aged = book.workers.some((worker) => worker.drain?.oldest_unix_us);
+  const key = JSON.stringify([book.workers, book.rules, aged && Math.floor(book.now() / 1e6)]);
   if (key === workersShown) return;
   workersShown = key;
   // Whoever is about to press a button keeps it.
@@ -103,19 +116,36 @@ function showWorkers() {
     of.push(worker);
     versions.set(worker.version, of);
   }
-  // A worker that nobody has met yet has no version: it comes last.
-  const sorted = [...versions].sort(([a], [b]) => !a - !b || a.localeCompare(b, undefined, { numeric: true }));
+  // Workers that nobody has met yet have no version: they come last.
+  const unmet = versions.get("") ?? [];
+  versions.delete("");
+  const sorted = [...versions].sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
   showShare(sorted);
+  only($("rules"), book.rules.map((rules) => el("li", {}, lineOf(rules, book.rules.length > 1))));
   const parts = sorted.map(([version, workers]) => {
-    const calls = callsOf(workers);
-    const swatch = el("span", { class: "swatch" });
-    swatch.style.setProperty("--of", colourOf(version));
-    const words = version ? `${counted(calls, "call")} on ${counted(workers.length, "worker")}` : counted(workers.length, "worker");
-    const title = el("h3", {}, swatch, version || "not met yet", el("small", {}, words));
+    const words = `${counted(callsOf(workers), "call")} on ${counted(workers.length, "worker")}`;
+    const pools = new Set(workers.map((worker) => worker.pool));
+    const marks = book.rules.filter((rules) => pools.has(rules.pool)).flatMap((rules) => marksOf(rules, version));
+    const title = el("h3", {}, swatchOf(version), version, el("small", {}, words));
+    title.append(...marks.map(([words, kind]) => el("span", { class: `chip ${kind}` }, words)));
     return el("div", { class: "version" }, title, ...workers.map(workerLine));
   });
+  if (unmet.length) parts.push(waiting(unmet));
   only($("workers"), parts.length ? parts : [el("p", { class: "empty" }, "No worker is known.")]);
   if (held) document.querySelector(`[data-worker="${CSS.escape(held)}"]`)?.focus();
+}
+
+// Addresses at which there is nobody, one line for each reason.
+function waiting(workers) {
+  const reasons = new Map();
+  for (const { state, detail, pod, address } of workers) {
+    const why = state === "connecting" ? detail : `${state}: ${detail}`;
+    const was = book.met.get(address);
+    reasons.set(why, [...(reasons.get(why) ?? []), (pod?.name ?? address) + (was ? ` (was ${was})` : "")]);
+  }
+  const title = el("h3", {}, swatchOf(null), "waiting to be met", el("small", {}, counted(workers.length, "worker")));
+  const lines = [...reasons].map(([why, names]) => el("p", { class: "empty" }, el("code", {}, names.join(", ")), ` ${why}`));
+  return el("div", { class: "version" }, title, ...lines);
 }
 
 function callsOf(workers) {
@@ -126,9 +156,9 @@ function callsOf(workers) {
 function showShare(versions) {
   const parts = versions.map(([version, workers]) => [version, callsOf(workers)]).filter(([, calls]) => calls);
   $("share").hidden = !parts.length;
-  $("share").setAttribute("aria-label", parts.map(([version, calls]) => `${version || "unknown"}: ${counted(calls, "call")}`).join(", "));
+  $("share").setAttribute("aria-label", parts.map(([version, calls]) => `${version}: ${counted(calls, "call")}`).join(", "));
   only($("share"), parts.map(([version, calls]) => {
-    const part = el("span", {}, `${version || "unknown"} · ${calls}`);
+    const part = el("span", {}, `${version} · ${calls}`);
     part.style.setProperty("--of", colourOf(version));
     part.style.flexGrow = calls;
     return part;
@@ -138,15 +168,15 @@ function showShare(versions) {
 function workerLine(worker) {
   const kind = { ready: "good", draining: "warn", lost: "bad", ejected: "bad" }[worker.state] ?? "";
   const drain = worker.drain;
-  const line = el("div", { class: worker.version ? "worker" : "worker unmet" },
-    el("code", {}, worker.pod?.name ?? worker.address),
-    el("span", { class: `chip ${kind}` }, worker.state));
-  if (worker.version) line.append(el("span", {}, counted(worker.sessions, "call")));
+  const line = el("div", { class: "worker" },
+    el("code", { title: worker.address }, worker.pod?.name ?? worker.address),
+    el("span", { class: `chip ${kind}` }, worker.state),
+    el("span", {}, counted(worker.sessions, "call")));
   if (drain) {
     const bar = el("progress", { max: String(Math.max(drain.began_with, 1)), value: String(drain.began_with - drain.left) });
     bar.title = `${drain.left} of ${drain.began_with} calls left`;
     const oldest = drain.oldest_unix_us ? `, the oldest ${duration(book.now() - drain.oldest_unix_us)} old` : "";
-    line.append(el("div", {}, bar, el("small", {}, `${drain.left} left${oldest}`)));
+    line.append(el("div", { class: "drain" }, bar, el("small", {}, `${drain.left} left${oldest}`)));
   } else {
     line.append(el("small", {}, worker.detail));
   }
@@ -165,7 +195,7 @@ async function drainWorker(worker, undo) {
     : `What it has, ${counted(worker.sessions, "call")}, moves to other workers, one after the other, and it gets no new ones.`;
   if (!(await sure(`${undo ? "Undo the drain of" : "Drain"} ${worker.address}?`, words, undo ? "Undo drain" : "Drain"))) return;
   const answer = await ask(`/workers/${encodeURIComponent(worker.address)}/${undo ? "undrain" : "drain"}`, { method: "POST" });
-  if (!answer.ok && answer.status !== 401) note(await answer.text());
+  note(answer.ok ? "" : await answer.text());
 }
 
 // Whether the person means it.
@@ -180,32 +210,59 @@ function sure(title, words, yes) {
   });
 }
 
-// Whether a person would not say the token: then only what he does himself asks for it again.
+// Has the token entered; whether one was given. Where it is withheld, only what the person does asks for it again.
 let withheld = false;
-function enterToken() {
-  if ($("token").open) return;
+let entering = null;
+function enterToken(why) {
+  $("token-why").textContent = why;
+  if ($("token").open) return entering;
   $("token-value").value = token;
   $("token").returnValue = "no";
   $("token").showModal();
+  entering = new Promise((resolve) => {
+    $("token").addEventListener("close", () => {
+      withheld = $("token").returnValue !== "yes";
+      if (!withheld) take($("token-value").value);
+      resolve(!withheld);
+    }, { once: true });
+  });
+  return entering;
 }
-$("key").addEventListener("click", enterToken);
-$("token").addEventListener("close", () => {
-  withheld = $("token").returnValue !== "yes";
-  if (withheld) return;
-  token = $("token-value").value;
+
+function take(given) {
+  token = given;
   sessionStorage.setItem("holdline.token", token);
   note("");
   stream.again();
-});
+}
 
-// A call that came into sight: what happened to it before this page was there.
+function refused() {
+  return enterToken(token ? "The edge did not accept this token." : "The edge wants its token for that.");
+}
+$("key").addEventListener("click", () => enterToken(""));
+$("token-no").addEventListener("click", () => $("token").close());
+
+function whole(name) {
+  return fetch(`/sessions/${encodeURIComponent(name)}`, { headers: headers() }).catch(() => null);
+}
+
+// A call that came into sight: what happened to it before this page was there. Whether that is known now.
 async function look(call) {
-  try {
-    const answer = await fetch(`/sessions/${encodeURIComponent(call.brief.id)}`, { headers: headers() });
-    if (answer.ok) book.recall(call, (await answer.json()).timeline);
-  } catch {
-    // It is asked again when it comes into sight the next time.
-    call.asked = false;
+  const answer = await whole(call.brief.id);
+  if (!answer?.ok) return false;
+  book.recall(call, (await answer.json()).timeline);
+  changed();
+  return true;
+}
+
+// A call that is not on the line, by its name.
+async function seek(sought) {
+  const answer = await whole(sought.words.replace(/^ca/, "CA"));
+  if (answer?.ok) {
+    const call = book.older(await answer.json());
+    if (call.brief.phase === "ended") sought.call = call;
+  } else if (answer?.status !== 404) {
+    setTimeout(() => { sought.words = ""; }, SEEK_AGAIN);
   }
   changed();
 }
@@ -226,7 +283,7 @@ function callWhole(call) {
     ["session", call.id],
     ["state", call.phase],
     ["caller", `${call.peer ?? "?"} on ${call.path}`],
-    ["age", duration(book.now() - call.started_unix_us)],
+    [call.phase === "ended" ? "lasted" : "age", duration(call.age_ms * 1000)],
     ["worker", call.worker ? `${call.worker.address}, version ${call.worker.version}` : "none"],
     ["handoffs", `${call.handoffs}, longest gap ${millis(call.gap_max_us / 1e6)}`],
     ["end", call.end ? `${call.end.reason}, fault: ${call.end.fault}` : null],
@@ -268,7 +325,7 @@ const stream = listen("/events", headers, {
     $("link").className = `chip ${kind}`;
   },
   refused(status) {
-    if (status === 401 && !withheld) enterToken();
+    if (status === 401 && !withheld) refused();
   },
   event(name, data) {
     book.take(name, data);
@@ -277,6 +334,12 @@ const stream = listen("/events", headers, {
 });
 
 $("search").addEventListener("input", () => { rows.filter.words = $("search").value.trim().toLowerCase(); changed(); });
+$("search").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
+  event.preventDefault();
+  $("list").focus();
+  rows.key({ key: "Home", preventDefault() {} });
+});
 $("show").addEventListener("change", () => { rows.filter.show = $("show").value; changed(); });
 $("span").addEventListener("change", () => { rows.wanted = Number($("span").value) || null; changed(); });
 addEventListener("keydown", (event) => {
@@ -286,7 +349,7 @@ addEventListener("keydown", (event) => {
   }
 });
 addEventListener("resize", changed);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { workersShown = ""; changed(); });
 // Time passes on the lines though nothing happens.
 setInterval(changed, 1000);
 changed();

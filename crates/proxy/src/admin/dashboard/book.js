@@ -2,15 +2,21 @@
 
 const MOMENTS = 256;
 const ENDED = 500;
-const DELAYS = 300;
+// Of how long the delay is kept, in microseconds.
+const DELAYS = 300e6;
 
 export class Book {
   constructor() {
     this.calls = new Map();
     this.ended = [];
     this.workers = [];
+    // The version of each address at which a worker was met.
+    this.met = new Map();
+    this.rules = [];
     this.phase = null;
     this.counters = null;
+    // What happened since these were counted, by event: a row and its number are never of two minds.
+    this.since = {};
     // One for each second: how long inputs took.
     this.delays = [];
     this.offset = 0;
@@ -27,7 +33,8 @@ export class Book {
       sessions: () => data.forEach((brief) => this.calls.set(brief.id, fresh(brief))),
       ended: () => { this.ended = data.map(fresh); },
       session: () => this.news(data),
-      workers: () => { this.workers = data; },
+      workers: () => this.know(data),
+      rollout: () => { this.rules = data.pools; },
       phase: () => { this.phase = data.phase; },
       counters: () => this.count(data),
     };
@@ -39,16 +46,32 @@ export class Book {
     this.ended = [];
     this.offset = snapshot.now_unix_us - Date.now() * 1000;
     this.phase = snapshot.phase;
-    this.workers = snapshot.workers;
+    this.know(snapshot.workers);
+    this.rules = snapshot.rollout.pools;
     this.counters = snapshot.counters;
+    this.since = {};
+  }
+
+  know(workers) {
+    this.workers = workers;
+    this.met = new Map(workers.map(({ address, version }) => [address, version || this.met.get(address)]));
+  }
+
+  // How often that has happened on this edge: as it counts it, and as its calls tell it.
+  sum(name, event) {
+    return this.counters && this.counters[name] + (this.since[event] ?? 0);
   }
 
   news({ session: brief, moment }) {
     const call = this.calls.get(brief.id) ?? fresh(brief);
     call.brief = brief;
     call.moments.push(moment);
-    if (call.moments.length > MOMENTS) call.moments.shift();
-    if (moment.event === "began") call.whole = true;
+    if (moment.event === "began") Object.assign(call, { whole: true, dropped: false });
+    if (call.moments.length > MOMENTS) {
+      call.moments.shift();
+      call.dropped = true;
+    }
+    if (moment.at_unix_us > this.counters?.now_unix_us) this.since[moment.event] = (this.since[moment.event] ?? 0) + 1;
     if (moment.event === "ended") {
       this.calls.delete(brief.id);
       // One that ended while this page began to listen is told of twice.
@@ -63,13 +86,23 @@ export class Book {
   recall(call, timeline) {
     const known = new Set(timeline.events.map((moment) => `${moment.at_unix_us} ${moment.event}`));
     const since = call.moments.filter((moment) => !known.has(`${moment.at_unix_us} ${moment.event}`));
-    call.moments = [...timeline.events, ...since].slice(-MOMENTS);
+    const all = [...timeline.events, ...since];
+    call.moments = all.slice(-MOMENTS);
     call.whole = true;
+    call.dropped = timeline.dropped > 0 || all.length > MOMENTS;
+  }
+
+  // A call that ended before this page listened, as the edge shows it.
+  older({ timeline, ...brief }) {
+    const call = fresh(brief);
+    this.recall(call, timeline);
+    return call;
   }
 
   count(counters) {
     const before = this.counters;
     this.counters = counters;
+    this.since = {};
     this.offset = counters.now_unix_us - Date.now() * 1000;
     if (!before || counters.round_trip.count < before.round_trip.count) return;
     const earlier = new Map(before.round_trip.buckets);
@@ -83,13 +116,13 @@ export class Book {
       p99: quantile(buckets, count, 0.99),
       handoffs: counters.handoffs - before.handoffs,
     });
-    if (this.delays.length > DELAYS) this.delays.shift();
+    while (this.delays[0].at < counters.now_unix_us - DELAYS) this.delays.shift();
   }
 }
 
 function fresh(brief) {
-  // `whole`: all its moments are known; `asked`: they have been asked for.
-  return { brief, moments: [], whole: false, asked: false };
+  // `whole`: its moments were asked for, or heard from the first on; `dropped`: its first ones are not known.
+  return { brief, moments: [], whole: false, dropped: true };
 }
 
 // In seconds, within the bucket as if values were spread evenly in it. Of nothing there is none; what lies

@@ -7,7 +7,7 @@ const versions = new Map();
 
 // A version's colour: the same wherever it appears, and as far from its neighbours' as can be.
 export function colourOf(version) {
-  if (!version) return "var(--faint)";
+  if (!version) return ofSheet("--faint");
   if (!versions.has(version)) versions.set(version, HUES[versions.size % HUES.length]);
   const light = matchMedia("(prefers-color-scheme: dark)").matches ? 58 : 46;
   return `hsl(${versions.get(version)} 62% ${light}%)`;
@@ -27,15 +27,17 @@ function ofSheet(name) {
   return sheet.get(name);
 }
 
+export function swatchOf(version) {
+  const swatch = el("span", { class: "swatch" });
+  swatch.style.setProperty("--of", colourOf(version));
+  return swatch;
+}
+
 export function legend(book) {
   const names = [...new Set(book.workers.map((worker) => worker.version).filter(Boolean))];
   names.sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-  const of = names.map((name) => {
-    const swatch = el("span", { class: "swatch" });
-    swatch.style.setProperty("--of", colourOf(name));
-    return el("span", {}, swatch, ` ${name}`);
-  });
-  return [...of, el("span", {}, "▏ handoff, and its gap"), el("span", {}, "▨ held, or without a worker"), el("span", {}, "✕ frames lost")];
+  const of = names.map((name) => el("span", {}, swatchOf(name), ` ${name}`));
+  return [...of, el("span", {}, "┃ handoff, and its gap"), el("span", {}, "▨ held, or without a worker"), el("span", {}, "✕ frames lost")];
 }
 
 function prepared(canvas) {
@@ -51,20 +53,25 @@ function prepared(canvas) {
   return { pen, width, height };
 }
 
-// The times in which one worker had the call, and those in which none had.
-function spans(call, now) {
+// The times in which one worker had the call, those in which none had, and the one that is not known.
+export function spans({ brief, moments, dropped }, now) {
   const found = [];
   let open = null;
-  const close = (at) => { if (open) found.push({ ...open, to: at }); open = null; };
-  for (const moment of call.moments) {
-    const at = moment.at_unix_us;
-    if (moment.event === "attached") { close(at); open = { from: at, version: moment.version }; }
-    if (moment.event === "lost" || moment.event === "hold_started") { close(at); open = { from: at, version: null }; }
-    if (moment.event === "ended") close(at);
+  const next = (at, what) => {
+    if (open) found.push({ ...open, to: at });
+    open = what && { from: at, ...what };
+  };
+  if (dropped) next(brief.started_unix_us, { unknown: true });
+  for (const { at_unix_us: at, event, version } of moments) {
+    if (event === "attached") next(at, { version });
+    if (event === "lost" || event === "hold_started") next(at, { version: null });
+    if (event === "ended") next(at, null);
   }
-  const { brief } = call;
-  if (!found.length && !open && brief.worker) open = { from: brief.started_unix_us, version: brief.worker.version, faint: !call.whole };
-  close(brief.phase === "ended" ? brief.end?.at_unix_us ?? now : now);
+  // Nothing that is known changed who has it.
+  if (open?.unknown && moments.length && brief.worker) {
+    next(moments[0].at_unix_us, { version: brief.held_since_unix_us ? null : brief.worker.version });
+  }
+  next(brief.phase === "ended" ? brief.end?.at_unix_us ?? now : now, null);
   return found;
 }
 
@@ -72,8 +79,8 @@ export function drawTimeline(canvas, call, now, seconds) {
   const { pen, width, height } = prepared(canvas);
   const begin = now - seconds * 1e6;
   const x = (at) => Math.max(0, ((at - begin) / (seconds * 1e6)) * width);
-  for (const span of spans(call, now)) {
-    if (span.to < begin) continue;
+  const all = spans(call, now).filter((span) => span.to >= begin);
+  for (const span of all) {
     const [from, to] = [x(span.from), Math.max(x(span.to), x(span.from) + 1)];
     if (span.version === null) {
       pen.fillStyle = "hsl(4 75% 55% / .35)";
@@ -83,88 +90,100 @@ export function drawTimeline(canvas, call, now, seconds) {
       for (let at = from - height; at < to; at += 5) { pen.moveTo(Math.max(at, from), height - 2); pen.lineTo(Math.min(at + height, to), 2); }
       pen.stroke();
     } else {
-      pen.globalAlpha = span.faint ? 0.5 : 1;
-      pen.fillStyle = colourOf(span.version);
+      pen.fillStyle = span.unknown ? ofSheet("--line") : colourOf(span.version);
       pen.fillRect(from, 4, to - from, height - 8);
-      pen.globalAlpha = 1;
     }
   }
   pen.lineWidth = 1;
   pen.font = "10px system-ui, sans-serif";
+  const end = all.length ? x(all.at(-1).to) : width;
   let free = 0;
   for (const moment of call.moments) {
     const at = x(moment.at_unix_us);
     if (moment.at_unix_us < begin) continue;
-    pen.fillStyle = ofSheet("--ink");
     if (moment.event === "handoff") {
-      pen.fillRect(at - 0.75, 1, 1.5, height - 2);
-      free = drawGap(pen, moment.gap_us, at, { free, width, height });
+      pen.fillStyle = ofSheet("--card");
+      pen.fillRect(at - 2, 0, 4, height);
+      pen.fillStyle = ofSheet("--ink");
+      pen.fillRect(at - 1, 0, 2, height);
+      free = drawGap(pen, moment.gap_us, at, { free, end, height });
     }
+    pen.fillStyle = ofSheet("--ink");
     if (moment.event === "media_lost") pen.fillText("✕", at - 4, height - 5);
   }
 }
 
 // A handoff's gap, beside its line where there is room. One that could be heard is shown even if there is none.
-function drawGap(pen, gap, at, { free, width, height }) {
+function drawGap(pen, gap, at, { free, end, height }) {
   const words = millis(gap / 1e6);
   const wide = pen.measureText(words).width;
-  const left = at + 4 + wide > width ? at - 4 - wide : at + 4;
+  const left = at + 6 + wide > end ? at - 5 - wide : at + 5;
   if (left < free && gap < 20_000) return free;
   pen.fillStyle = ofSheet("--ground");
   pen.fillText(words, left, height / 2 + 3.5);
   return Math.max(left + wide, at) + 4;
 }
 
-export function drawDelay(canvas, delays) {
+// In seconds: the least and the most that the plot of the delay shows, and how long a frame of audio is.
+const [FASTEST, SLOWEST] = [1e-4, 1];
+const FRAME = 0.02;
+// Counters come once a second: where none came for so many microseconds, nothing is known.
+const PAUSE = 2.5e6;
+
+export function drawDelay(canvas, delays, now) {
   const { pen, width, height } = prepared(canvas);
-  const [left, bottom] = [48, 16];
-  // One for each second. A page that was opened just now has few.
-  const seconds = Math.max(20, delays.length);
-  // Nothing longer than the last bucket is known; a second without inputs has no delay.
-  const shown = (delay, what) => (delay[what] === null ? null : Math.min(delay[what], delay.longest));
-  const most = Math.max(0.001, ...delays.map((delay) => shown(delay, "p99")));
-  const top = nice(most);
-  const y = (value) => height - bottom - (value / top) * (height - bottom - 6);
-  const x = (index) => left + ((index + seconds - delays.length) / (seconds - 1)) * (width - left - 4);
+  const [left, right, top, bottom] = [46, width - 4, 16, height - 16];
+  // A page that was opened just now has few.
+  const seconds = Math.max(20, Math.ceil((now - (delays[0]?.at ?? now)) / 1e6));
+  const share = (value) => Math.log(value / FASTEST) / Math.log(SLOWEST / FASTEST);
+  const y = (value) => bottom - Math.min(Math.max(share(value), 0), 1) * (bottom - top);
+  const x = (at) => right - ((now - at) / (seconds * 1e6)) * (right - left);
+  const line = (from, to) => { pen.beginPath(); pen.moveTo(...from); pen.lineTo(...to); pen.stroke(); };
   pen.font = "11px system-ui, sans-serif";
-  pen.fillStyle = ofSheet("--faint");
+  pen.lineWidth = 1;
   pen.strokeStyle = ofSheet("--line");
-  for (const share of [0, 0.5, 1]) {
-    pen.beginPath();
-    pen.moveTo(left, y(top * share));
-    pen.lineTo(width, y(top * share));
-    pen.stroke();
-    pen.fillText(share ? millis(top * share) : "0", 2, y(top * share) + 4);
+  pen.fillStyle = ofSheet("--faint");
+  pen.textAlign = "right";
+  for (const value of [1e-4, 1e-3, 1e-2, 1e-1, 1]) {
+    line([left, y(value)], [right, y(value)]);
+    pen.fillText(value < 1e-3 ? "0.1 ms" : value < 1 ? `${value * 1000} ms` : "1 s", left - 6, y(value) + 4);
   }
+  pen.fillText("now", right, height - 3);
+  pen.textAlign = "left";
   pen.fillText(`${duration(seconds * 1e6)} ago`, left, height - 3);
-  pen.fillText("now", width - 24, height - 3);
-  const handoffs = Math.max(1, ...delays.map((delay) => delay.handoffs));
-  pen.fillStyle = ofSheet("--line");
-  delays.forEach((delay, index) => {
-    const tall = (delay.handoffs / handoffs) * (height - bottom - 6);
-    pen.fillRect(x(index) - 1, height - bottom - tall, 2, tall);
-  });
-  let key = left + 6;
-  for (const [what, colour, wide, words] of [["p50", "--mark", 2, "half of them"], ["p99", "--warn", 1.5, "99 of 100"]]) {
-    pen.strokeStyle = pen.fillStyle = ofSheet(colour);
+
+  // Behind the lines: seconds in which calls moved, and how many above them where there is room.
+  let free = left;
+  for (const { at, handoffs } of delays.filter((delay) => delay.handoffs)) {
+    const wide = Math.max((right - left) / seconds, 2);
+    pen.fillStyle = ofSheet("--move");
+    pen.globalAlpha = 0.14;
+    pen.fillRect(x(at) - wide, top, wide, bottom - top);
+    pen.globalAlpha = 1;
+    pen.fillRect(x(at) - wide, top - 2, wide, 3);
+    const from = x(at) - (wide + pen.measureText(handoffs).width) / 2;
+    if (from < free) continue;
+    pen.fillText(handoffs, from, top - 5);
+    free = from + pen.measureText(handoffs).width + 4;
+  }
+
+  pen.strokeStyle = ofSheet("--bad");
+  pen.setLineDash([4, 4]);
+  line([left, y(FRAME)], [right, y(FRAME)]);
+  pen.setLineDash([]);
+
+  pen.lineJoin = "round";
+  for (const [what, colour, wide] of [["p99", "--faint", 1.25], ["p50", "--ink", 2]]) {
+    pen.strokeStyle = ofSheet(colour);
     pen.lineWidth = wide;
     pen.beginPath();
-    let on = false;
-    delays.forEach((delay, index) => {
-      const value = shown(delay, what);
-      if (value !== null) pen[on ? "lineTo" : "moveTo"](x(index), y(value));
-      on = value !== null;
-    });
+    let before = null;
+    for (const delay of delays) {
+      // A second without inputs has no delay.
+      const value = delay[what];
+      if (value !== null) pen[before !== null && delay.at - before < PAUSE ? "lineTo" : "moveTo"](x(delay.at), y(value));
+      before = value === null ? null : delay.at;
+    }
     pen.stroke();
-    pen.fillText(`― ${words}`, key, 16);
-    key += pen.measureText(`― ${words}`).width + 14;
   }
-  pen.fillStyle = ofSheet("--faint");
-  pen.fillText("▮ handoffs", key, 16);
-}
-
-// The next of 1, 2, 5 times a power of ten.
-function nice(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }

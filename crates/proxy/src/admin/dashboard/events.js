@@ -1,8 +1,10 @@
-// Server-sent events by fetch: EventSource cannot send a token. Taken up again when the stream ends, at
-// once where the edge says that some were missed, else after a wait that grows.
+// Server-sent events by fetch: EventSource cannot send a token. Taken up again when the stream ends, after a
+// wait that grows until one has lasted.
 
 const WAIT_MIN = 500;
 const WAIT_MAX = 10_000;
+// A stream that was live for so long has lasted.
+const LASTED = 10_000;
 // The edge tells its counters every second. Where the way to it is gone without a word, as behind a computer
 // that slept, nothing comes any more, and no end either.
 const SILENCE = 6_000;
@@ -17,6 +19,7 @@ export function listen(path, headers, on) {
     current = abort;
     let watch;
     let silent = false;
+    let since = Infinity;
     const heard = () => {
       clearTimeout(watch);
       watch = setTimeout(() => {
@@ -32,10 +35,11 @@ export function listen(path, headers, on) {
         on.refused(answer.status);
         throw new Error(answer.status === 401 ? "token needed" : `refused: ${answer.status}`);
       }
-      wait = WAIT_MIN;
       await read(answer.body, heard, (name, data) => {
-        if (name === "live") on.state("live", "good");
-        if (name === "missed") wait = 0;
+        if (name === "live") {
+          since = performance.now();
+          on.state("live", "good");
+        }
         on.event(name, data);
       });
       throw new Error("ended");
@@ -44,8 +48,9 @@ export function listen(path, headers, on) {
       if (abort !== current) return;
       const words = silent ? "no word from the edge" : error.message;
       on.state(error.name === "TypeError" ? "edge not reached" : words, "bad");
+      if (performance.now() - since > LASTED) wait = WAIT_MIN;
       timer = setTimeout(begin, wait);
-      wait = Math.min(Math.max(wait, WAIT_MIN) * 2, WAIT_MAX);
+      wait = Math.min(wait * 2, WAIT_MAX);
     }
   }
 

@@ -5,15 +5,19 @@ import { drawTimeline } from "./draw.js";
 import { counted, duration, el, millis, only } from "./words.js";
 
 const HEIGHT = 34;
-// Calls whose past is asked for at once.
+// Calls whose past is asked for at once, and how long one waits that was not answered, in milliseconds.
 const LOOKS = 4;
+const WAIT_MIN = 1_000;
+const WAIT_MAX = 60_000;
+// What is whole enough to ask the edge for: a carrier's name of a call, or a session's.
+const NAME = /^(ca)?[0-9a-f]{32}$/;
 // What timelines show where nobody chose, in seconds.
 const SPAN_MIN = 20;
 const SPAN_MAX = 7_200;
 
 export class Rows {
-  constructor(book, { head, list, rows, open, look }) {
-    Object.assign(this, { book, head, list, rows, open, look });
+  constructor(book, { head, list, rows, open, look, seek }) {
+    Object.assign(this, { book, head, list, rows, open, look, seek });
     this.filter = { words: "", show: "live" };
     // What the person wants to see; null: what there is.
     this.wanted = null;
@@ -22,6 +26,8 @@ export class Rows {
     this.lines = [];
     this.chosen = null;
     this.looking = 0;
+    // What was asked for by name, and the call that ended if there is one.
+    this.sought = { words: "", call: null };
     list.addEventListener("scroll", () => this.place());
     list.addEventListener("keydown", (event) => this.key(event));
   }
@@ -29,17 +35,29 @@ export class Rows {
   show() {
     const { show, words } = this.filter;
     const from = show === "ended" ? this.book.ended : [...this.book.calls.values()];
-    this.shown = from.filter(({ brief }) => {
-      if (show === "held" && !brief.held_since_unix_us) return false;
-      if (show === "moved" && !brief.handoffs) return false;
-      if (!words) return true;
-      const of = [brief.call_sid, brief.id, brief.worker?.version, brief.worker?.address, brief.end?.reason, brief.end?.fault];
-      return of.some((text) => text?.toLowerCase().includes(words));
+    this.shown = from.filter((call) => {
+      if (show === "held" && !call.brief.held_since_unix_us) return false;
+      if (show === "moved" && !call.brief.handoffs) return false;
+      return fits(call, words);
     });
+    if (!this.shown.length) this.shown = this.older(words);
+    this.over = show === "ended" || this.shown[0]?.brief.phase === "ended";
     this.seconds = this.wanted ?? fitting(this.shown, this.book.now());
     this.rows.style.height = `${this.shown.length * HEIGHT}px`;
-    this.headline(show === "ended");
+    this.headline(this.over);
     this.place();
+  }
+
+  // A call that ended, by its name, where none that lives has it: this page may know of it, or the edge.
+  older(words) {
+    if (!NAME.test(words) || [...this.book.calls.values()].some((call) => fits(call, words))) return [];
+    const known = this.book.ended.filter((call) => fits(call, words));
+    if (known.length) return known;
+    if (this.sought.words !== words) {
+      this.sought = { words, call: null };
+      this.seek(this.sought);
+    }
+    return this.sought.call ? [this.sought.call] : [];
   }
 
   headline(ended) {
@@ -85,28 +103,39 @@ export class Rows {
     const until = brief.phase === "ended" ? brief.end?.at_unix_us ?? now : now;
     line.age.textContent = duration(until - brief.started_unix_us);
     line.version.textContent = brief.worker?.version ?? "no worker";
-    line.words.textContent = line.words.title = inWords(brief);
-    line.words.classList.toggle("bad", brief.phase === "ended" && brief.end?.fault !== "none");
-    line.canvas.setAttribute("aria-label", [counted(brief.handoffs, "handoff"), `${counted(brief.losses, "worker")} lost`, counted(brief.holds, "hold")].join(", "));
-    line.canvas.title = line.canvas.getAttribute("aria-label");
+    line.words.textContent = line.words.title = inWords(brief, now);
+    line.words.classList.toggle("bad", brief.phase === "ended" ? brief.end?.fault !== "none" : Boolean(brief.held_since_unix_us));
+    const told = [counted(brief.handoffs, "handoff"), `${counted(brief.losses, "worker")} lost`, counted(brief.holds, "hold")];
+    if (call.whole && call.dropped) told.push("its beginning is not kept");
+    line.canvas.title = told.join(", ");
+    line.canvas.setAttribute("aria-label", line.canvas.title);
     drawTimeline(line.canvas, call, now, this.seconds);
-    if (!call.whole && !call.asked && this.looking < LOOKS) this.recall(call);
+    if (!call.whole && !call.asked && Date.now() >= (call.again ?? 0) && this.looking < LOOKS) this.recall(call);
   }
 
   async recall(call) {
     call.asked = true;
     this.looking += 1;
-    await this.look(call);
+    if (!(await this.look(call))) {
+      call.wait = Math.min((call.wait ?? WAIT_MIN / 2) * 2, WAIT_MAX);
+      call.again = Date.now() + call.wait;
+    }
+    call.asked = false;
     this.looking -= 1;
   }
 
   key(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
+    const all = this.shown.length;
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -all, End: all }[event.key];
     const at = this.shown.findIndex((call) => call.brief.id === this.chosen);
-    if (event.key === "Enter" && at >= 0) return this.open(this.shown[at]);
-    if (!step || !this.shown.length) return;
+    if (event.key === "Enter" && at >= 0) {
+      // Or the press would go on to what the dialog has first, which closes it.
+      event.preventDefault();
+      return this.open(this.shown[at]);
+    }
+    if (!step || !all) return;
     event.preventDefault();
-    const next = Math.min(Math.max(at < 0 ? 0 : at + step, 0), this.shown.length - 1);
+    const next = Math.min(Math.max(at + step, 0), all - 1);
     this.chosen = this.shown[next].brief.id;
     const top = next * HEIGHT;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
@@ -116,9 +145,15 @@ export class Rows {
   }
 }
 
-// What there is to say of a call in few words: how it ended, or how often it has moved.
-function inWords({ phase, end, handoffs, gap_max_us: gap }) {
+function fits({ brief }, words) {
+  const of = [brief.call_sid, brief.id, brief.worker?.version, brief.worker?.address, brief.end?.reason, brief.end?.fault];
+  return !words || of.some((text) => text?.toLowerCase().includes(words));
+}
+
+// What there is to say of a call in few words: how it ended, that it waits, or how often it has moved.
+function inWords({ phase, end, handoffs, gap_max_us: gap, held_since_unix_us: held }, now) {
   if (phase === "ended") return `${end?.reason ?? "ended"}, fault: ${end?.fault ?? "unknown"}`;
+  if (held) return `held for ${duration(now - held)}`;
   return handoffs ? `${handoffs}, gap up to ${millis(gap / 1e6)}` : "none";
 }
 
