@@ -18,10 +18,10 @@ process.env.HOLDLINE_TOOLS = resolve(process.env.HOLDLINE_TOOLS ?? "target/tools
 const { finish, has, open } = await import("../tests/tools/browser.mjs");
 
 const [holdline, out] = process.argv.slice(2);
-const [CALLS, WORKERS] = [12, 3];
+const [CALLS, WORKERS] = [18, 3];
 const PAGES = {
-  "dashboard.png": { viewport: { width: 1200, height: 900 }, colorScheme: "light", deviceScaleFactor: 1.5 },
-  "dashboard-dark.png": { viewport: { width: 1200, height: 900 }, colorScheme: "dark", deviceScaleFactor: 1.5 },
+  "dashboard.png": { viewport: { width: 1200, height: 1040 }, colorScheme: "light", deviceScaleFactor: 1.5 },
+  "dashboard-dark.png": { viewport: { width: 1200, height: 1040 }, colorScheme: "dark", deviceScaleFactor: 1.5 },
   "dashboard-phone.png": { viewport: { width: 390, height: 844 }, colorScheme: "dark", deviceScaleFactor: 2 },
 };
 
@@ -30,14 +30,14 @@ function still(page) {
   return page.waitForFunction((calls) => {
     const shares = [...document.querySelector("#share").getAttribute("aria-label").matchAll(/: (\d+) call/g)].map(([, calls]) => Number(calls));
     const bar = document.querySelector(".worker progress");
-    const seen = bar && bar.value > 0 && bar.value < bar.max && Math.min(...shares) >= calls / 2 - 2 && shares.length === 2;
+    const seen = bar && bar.value > 0 && bar.value < bar.max && Math.min(...shares) >= calls / 2 - 1 && shares.length === 2;
     if (seen) window.requestAnimationFrame = () => 0;
     return seen;
   }, CALLS);
 }
 
 const folder = mkdtempSync(join(tmpdir(), "holdline-"));
-const demo = spawn(holdline, ["demo", "--calls", String(CALLS), "--workers", String(WORKERS), "--pause", "25", "--out", folder], { stdio: ["ignore", "pipe", "inherit"] });
+const demo = spawn(holdline, ["demo", "--calls", String(CALLS), "--workers", String(WORKERS), "--pause", "15", "--out", folder], { stdio: ["ignore", "pipe", "inherit"] });
 const ended = new Promise((resolve) => demo.on("exit", resolve));
 const lines = createInterface({ input: demo.stdout })[Symbol.asyncIterator]();
 async function line(words) {

@@ -4,64 +4,103 @@
     cargo build --release -p holdline
     docs/top.py target/release/holdline docs/top.svg
 
-It starts the demo, asks its edge again and again while workers are replaced, and keeps the look in which
-a worker drains and the calls are nearest to half moved. The words are top's own; the colours are ours.
+It starts the demo, has its edge move one call a second, so that there is something to see, runs top on a terminal
+of its own, and keeps the frame in which a worker drains and the calls are nearest to half moved. Words and what is
+coloured are top's own.
 """
+import fcntl
 import html
+import os
 import pathlib
+import pty
 import re
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 WIDE, HIGH, MARGIN, BAR = 7.8, 18, 20, 34
-COLOURS = {"HEAD": "#8b949e", "draining": "#e3b341", "ready": "#56d364", "lost": "#f85149", "v1": "#79c0ff", "v2": "#ffa657"}
+ROWS, COLUMNS = 28, 128
+# What a terminal makes of the numbers of its colours.
+COLOURS = {"31": "#f85149", "32": "#56d364", "33": "#e3b341", "34": "#6cb0ff", "35": "#d2a8ff", "36": "#39c5cf", "94": "#79c0ff"}
+INK = re.compile(r"\x1b\[(\d+)m(.*?)\x1b\[0m")
 
 
 def looks(holdline, folder):
     """Everything that top shows from the beginning of the deploy to its end."""
-    demo = subprocess.Popen([holdline, "demo", "--out", folder], stdout=subprocess.PIPE, text=True)
-    next(line for line in demo.stdout if "rolling deploy" in line)
-    edge = (pathlib.Path(folder) / "edge.yaml").read_text()
+    demo = subprocess.Popen([holdline, "demo", "--calls", "12", "--out", folder], stdout=subprocess.PIPE, text=True)
+    next(line for line in demo.stdout if "on the line" in line)
+    file = pathlib.Path(folder) / "edge.yaml"
+    edge = file.read_text()
+    file.write_text(re.sub(r"^( *)(discovery:)", r"\1handoffs_per_second: 1\n\1\2", edge, flags=re.M))
     port = re.search(r"^admin:.*?127\.0\.0\.1:(\d+)", edge, re.M | re.S).group(1)
-    top = [holdline, "top", "--once", "--admin", f"http://127.0.0.1:{port}"]
-    seen = []
+    next(line for line in demo.stdout if "rolling deploy" in line)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    command = [holdline, "top", "--interval", "300ms", "--admin", f"http://127.0.0.1:{port}"]
+    variables = {**os.environ, "TERM": "xterm-256color"}
+    variables.pop("NO_COLOR", None)
+    top = subprocess.Popen(command, stdin=slave, stdout=slave, env=variables)
+    said, seen = "", []
     while not seen or count(seen[-1], "v1"):
-        seen.append(subprocess.run(top, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        said += os.read(master, 65536).decode()
+        *frames, said = said.split("\x1b[J")
+        seen += [frame.split("\x1b[H")[-1].replace("\x1b[K", "").replace("\r", "") for frame in frames]
+    os.write(master, b"q")
+    top.wait()
     # The demo ends what it started.
     demo.communicate()
     return seen
 
 
+def plain(text):
+    return INK.sub(r"\2", text)
+
+
 def count(look, version):
     """Calls on this version."""
-    calls = look.split("\nSESSION ")[-1].splitlines()[1:]
+    calls = plain(look).split("\nSESSION ")[-1].splitlines()[1:]
     return sum(version in line.split() for line in calls)
 
 
 def told(look):
     """How much a look tells: a worker that drains, with some of its calls left, and calls on both versions."""
-    left = [int(calls) for calls in re.findall(r" draining +(\d+) ", look)]
-    return (any(left), min(count(look, "v1"), count(look, "v2")))
+    left = re.findall(r" draining +(\d+) +(\d+) ", plain(look))
+    half = any(0 < int(calls) < int(of) for calls, of in left)
+    return (half, min(count(look, "v1"), count(look, "v2")))
 
 
-def line(text, y, weight):
+def cells(text):
+    """Its words with their places and looks."""
+    at = end = 0
+    for ink in INK.finditer(text):
+        yield from words(text[end:ink.start()], at, "")
+        at += ink.start() - end
+        number = ink.group(1)
+        yield from words(ink.group(2), at, ' font-weight="600"' if number == "1" else f' fill="{COLOURS[number]}"')
+        at += len(ink.group(2))
+        end = ink.end()
+    yield from words(text[end:], at, "")
+
+
+def words(text, at, look):
+    for word in re.finditer(r"\S+(?: \S+)*", text):
+        yield at + word.start(), word.group(), look
+
+
+def line(text, y):
     """Every cell at its own place, whatever font there is."""
-    cells = []
-    for cell in re.finditer(r"\S+(?: \S+)*", text):
-        word = cell.group()
-        fill = COLOURS["HEAD"] if text.isupper() else COLOURS.get(word)
-        fill = f' fill="{fill}"' if fill else ""
-        cells.append(f'<tspan x="{MARGIN + cell.start() * WIDE:.1f}"{fill}>{html.escape(word)}</tspan>')
-    return f'<text y="{y}" font-weight="{weight}">{"".join(cells)}</text>'
+    spans = [f'<tspan x="{MARGIN + at * WIDE:.1f}"{look}>{html.escape(word)}</tspan>' for at, word, look in cells(text)]
+    return f'<text y="{y}">{"".join(spans)}</text>'
 
 
 def picture(look):
     lines = look.rstrip().splitlines()
-    width = max(map(len, lines)) * WIDE + 2 * MARGIN
+    width = max(len(plain(text)) for text in lines) * WIDE + 2 * MARGIN
     height = len(lines) * HIGH + BAR + MARGIN
     dots = [f'<circle cx="{MARGIN + 18 * at}" cy="17" r="5.5" fill="{fill}"/>' for at, fill in enumerate(["#ff5f57", "#febc2e", "#28c840"])]
-    texts = [line(text, BAR + HIGH * (at + 1) - 5, 400 if at else 600) for at, text in enumerate(lines) if text]
+    texts = [line(text, BAR + HIGH * (at + 1) - 5) for at, text in enumerate(lines) if text]
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}"'
         ' font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="13" fill="#e6edf3">',

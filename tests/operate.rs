@@ -18,6 +18,7 @@ mod answers;
 mod commands;
 mod ends;
 mod events;
+mod top;
 mod worker;
 
 use worker::Obedient;

@@ -1,8 +1,12 @@
 //! The commands over the admin port, as people and scripts use them.
 
-use std::process::Output;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    process::Output,
+};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Ground, TOKEN};
 use crate::support::{holdline, soon};
@@ -57,14 +61,18 @@ async fn an_operator_sees_calls_and_workers_and_acts() {
     let list = ground.good(&["sessions", "--output", "json"]).await;
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list["sessions"][0]["id"], call.id);
-    assert_eq!(
-        ground
-            .good(&["sessions", "--version", "v 9"])
-            .await
-            .lines()
-            .last(),
-        Some("none")
-    );
+    for filter in [
+        ["--version", "v 9"],
+        ["--call-sid", "CA1"],
+        ["--pool", "gone"],
+        ["--phase", "ending"],
+    ] {
+        let list = ground.good(&["sessions", filter[0], filter[1]]).await;
+        assert_eq!(list.lines().last(), Some("none"), "{filter:?}");
+    }
+    let filters = ["sessions", "--pool", "default", "--phase", "running"];
+    let list = ground.good(&filters).await;
+    assert!(list.contains(&call.id), "{list}");
 
     let one = ground.good(&["session", &call.id]).await;
     for part in ["phase", "running", "attached", "version=bare"] {
@@ -98,6 +106,56 @@ async fn an_operator_sees_calls_and_workers_and_acts() {
         assert!(one.contains(part), "no {part} in:\n{one}");
     }
     ground.edge.end().await;
+}
+
+/// An edge that has as many calls as one asks for, on pages of as many as that takes; what it was asked.
+fn endless(edge: TcpListener) -> Vec<String> {
+    let mut asked = Vec::new();
+    for number in 1..=2 {
+        let (mut socket, _) = edge.accept().unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::new(socket.try_clone().unwrap());
+        reader.read_line(&mut line).unwrap();
+        let head = reader.lines().map_while(Result::ok);
+        head.take_while(|line| !line.is_empty()).for_each(drop);
+        let (_, limit) = line.split_once("limit=").unwrap();
+        let limit = limit.split(|it: char| !it.is_ascii_digit()).next().unwrap();
+        let calls = vec![json!({"id": format!("call {number}")}); limit.parse().unwrap()];
+        let next = format!("{number}-ab");
+        let body = json!({"total": 9_000, "sessions": calls, "next": next}).to_string();
+        let length = body.len();
+        write!(
+            socket,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        asked.push(line);
+    }
+    asked
+}
+
+#[tokio::test]
+async fn more_calls_than_a_page_holds_are_asked_for_page_by_page() {
+    let edge = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", edge.local_addr().unwrap());
+    let asked = tokio::task::spawn_blocking(|| endless(edge));
+    let arguments = ["sessions", "--limit", "6000", "--output", "json"];
+    let command = holdline().args(arguments).args(["--admin", &url]).output();
+    let output = soon("a command", command).await.unwrap();
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let calls = list["sessions"].as_array().unwrap();
+    assert_eq!(calls.len(), 6_000);
+    assert_eq!(
+        (&calls[4_999]["id"], &calls[5_000]["id"]),
+        (&json!("call 1"), &json!("call 2"))
+    );
+    assert_eq!(
+        (&list["total"], &list["next"]),
+        (&json!(9_000), &json!("2-ab"))
+    );
+    let asked = asked.await.unwrap();
+    assert!(asked[0].contains("limit=5000 "), "{asked:?}");
+    assert!(asked[1].contains("limit=1000&after=1-ab "), "{asked:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Arguments of the commands that ask a running edge.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -55,12 +55,21 @@ pub(crate) struct SessionsArgs {
     /// Calls that ended, the last first: how, and whose fault it was.
     #[arg(long)]
     pub(crate) ended: bool,
+    /// Only calls with this call SID.
+    #[arg(long, value_name = "SID")]
+    pub(crate) call_sid: Option<String>,
     /// Only calls whose worker has this version.
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
     /// Only calls at the worker with this address.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) worker: Option<String>,
+    /// Only calls of this pool of workers.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pool: Option<String>,
+    /// Only calls that have come so far: `starting`, `running`, `ending` or `ended`.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) phase: Option<String>,
     /// Only calls that ended for this reason, such as `gave_up`.
     #[arg(long, value_name = "WORD")]
     pub(crate) reason: Option<String>,
@@ -68,10 +77,15 @@ pub(crate) struct SessionsArgs {
     #[arg(long, value_name = "WORD")]
     pub(crate) fault: Option<String>,
     /// So many at most.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    pub(crate) limit: u32,
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = at_least_one)]
+    pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) edge: AdminArgs,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(number.get())
 }
 
 /// Arguments of what is about one call.
@@ -227,4 +241,5 @@ For example:
   holdline top
   holdline top --once
 
-Ctrl-C ends it. Calls that are held come first, then those with the longest gap in a handoff.";
+Keys: q (or Ctrl-C) ends it, j and k or the arrows scroll. Where its output is no terminal, it is printed once.
+Colours are left out with NO_COLOR or on a dumb terminal. Calls that are held come first, then those with the longest gap in a handoff.";

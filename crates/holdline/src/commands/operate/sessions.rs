@@ -11,16 +11,19 @@ use crate::{
     cli::{CallArgs, SessionsArgs},
 };
 
+/// Calls that an edge puts on one page, at most.
+const PAGE: usize = 5_000;
+
 /// Lists calls.
 pub(crate) fn sessions(args: &SessionsArgs) -> Result<(), Failure> {
     let edge = Edge::new(&args.edge)?;
-    let mut path = format!("/sessions?limit={}", args.limit);
-    if args.ended {
-        path.push_str("&ended=true");
-    }
+    let mut path = format!("/sessions?ended={}", args.ended);
     for (key, value) in [
+        ("call_sid", &args.call_sid),
         ("version", &args.version),
         ("worker", &args.worker),
+        ("pool", &args.pool),
+        ("phase", &args.phase),
         ("reason", &args.reason),
         ("fault", &args.fault),
     ] {
@@ -29,12 +32,32 @@ pub(crate) fn sessions(args: &SessionsArgs) -> Result<(), Failure> {
         }
     }
     crate::commands::block_on(async {
-        let page = edge.get(&path).await?;
+        let page = pages(&edge, &path, args.limit).await?;
         edge.show(&page, |page| match args.ended {
             true => ended(page),
             false => live(page),
         })
     })
+}
+
+/// So many of the calls at `path`, from as many pages as that takes, as if they were one.
+async fn pages(edge: &Edge, path: &str, limit: usize) -> Result<Value, Failure> {
+    let mut found = Vec::new();
+    let mut after = String::new();
+    loop {
+        let most = (limit - found.len()).min(PAGE);
+        let mut page = edge.get(&format!("{path}&limit={most}{after}")).await?;
+        if let Some(calls) = page["sessions"].as_array_mut() {
+            found.append(calls);
+        }
+        match page["next"].as_str() {
+            Some(next) if found.len() < limit => after = format!("&after={}", segment(next)),
+            _ => {
+                page["sessions"] = found.into();
+                return Ok(page);
+            }
+        }
+    }
 }
 
 /// Shows one call.

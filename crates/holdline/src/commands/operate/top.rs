@@ -3,11 +3,17 @@
 //! Plain ANSI on the terminal's second screen: it works over any connection, needs no terminal library,
 //! and leaves what was on the screen as it was.
 
-use std::{cmp::Reverse, process};
+use std::{
+    cmp::Reverse,
+    io::{IsTerminal as _, stdout},
+};
 
 use serde_json::{Value, json};
-use terminal_size::{Height, Width, terminal_size};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{
     Edge, print, sessions,
@@ -19,65 +25,106 @@ use crate::{
     cli::{Form, TopArgs},
 };
 
-/// The second screen, without a cursor; and back.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l";
-const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-/// To the upper left; what is right of a line's end and below the last line is cleared.
-const HOME: &str = "\x1b[H";
-const REST_OF_LINE: &str = "\x1b[K";
-const REST: &str = "\x1b[J";
+mod screen;
+
+use screen::{Key, Paint, Screen};
+
 /// Lines and columns where there is no terminal to ask.
 const SIZE: (usize, usize) = (50, 200);
 /// Calls that are looked at.
 const CALLS: usize = 5_000;
 /// Ends that are shown.
 const ENDS: usize = 5;
+/// What a person at a terminal can do, at the end of the first line.
+const KEYS: &str = "   q: quit, j k: scroll";
 
-/// Shows the edge, until Ctrl-C.
+/// What was seen last, or why nothing was.
+type Look = Result<Value, String>;
+
+/// Shows the edge, until somebody has seen enough.
 pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
     let edge = Edge::new(&args.edge)?;
     crate::commands::block_on(async {
-        if args.once || args.edge.output == Form::Json {
+        if args.once || args.edge.output == Form::Json || !stdout().is_terminal() {
             let seen = look(&edge).await?;
-            return edge.show(&seen, |seen| frame(seen, SIZE).join("\n") + "\n");
+            return edge.show(&seen, |seen| frame(seen, SIZE, &mut 0).join("\n") + "\n");
         }
-        print(ENTER.as_bytes())?;
+        let mut stops = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ]
+        .map(signal)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+        let stopped = std::future::poll_fn(|context| {
+            let mut all = stops.iter_mut().map(|stop| stop.poll_recv(context));
+            all.find(|stop| stop.is_ready())
+                .unwrap_or(std::task::Poll::Pending)
+        });
+        let (screen, keys) = Screen::enter()?;
+        let (tell, told) = watch::channel(None);
         let outcome = tokio::select! {
-            outcome = watch(&edge, args) => outcome,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            outcome = looks(&edge, args, &tell) => outcome,
+            outcome = show(told, keys) => outcome,
+            _ = stopped => Ok(()),
         };
-        print(LEAVE.as_bytes())?;
+        drop(screen);
         outcome
     })
 }
 
-async fn watch(edge: &Edge, args: &TopArgs) -> Result<(), Failure> {
+/// Looks again and again.
+async fn looks(
+    edge: &Edge,
+    args: &TopArgs,
+    tell: &watch::Sender<Option<Look>>,
+) -> Result<(), Failure> {
     let mut looks = interval(args.interval);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let size = size();
-        let lines = match look(edge).await {
-            Ok(seen) => frame(&seen, size),
+        let seen = match look(edge).await {
+            Ok(seen) => Ok(seen),
             // It may be back in a moment: whoever watches a restart wants to see that.
-            Err(Failure::Failed(why)) => {
-                vec![format!("holdline top, process {}", process::id()), why]
-            }
+            Err(Failure::Failed(why)) => Err(why),
             Err(failure) => return Err(failure),
         };
-        let cut = |line: &String| -> String { line.chars().take(size.1).collect() };
-        let lines: Vec<String> = lines.iter().take(size.0).map(cut).collect();
-        let lines = lines.join(&format!("{REST_OF_LINE}\r\n"));
-        print(format!("{HOME}{lines}{REST_OF_LINE}{REST}").as_bytes())?;
+        tell.send_replace(Some(seen));
     }
 }
 
-/// Lines and columns of the terminal.
-fn size() -> (usize, usize) {
-    match terminal_size() {
-        Some((Width(columns), Height(rows))) if rows > 0 => (rows.into(), columns.into()),
-        _ => SIZE,
+/// Shows each look, and does what the keys say, until one says that it is enough.
+async fn show(
+    mut told: watch::Receiver<Option<Look>>,
+    mut keys: mpsc::Receiver<Key>,
+) -> Result<(), Failure> {
+    let mut first: usize = 0;
+    loop {
+        tokio::select! {
+            changed = told.changed() => if changed.is_err() { return Ok(()) },
+            Some(key) = keys.recv() => match key {
+                Key::Quit => return Ok(()),
+                Key::Down => first += 1,
+                Key::Up => first = first.saturating_sub(1),
+            },
+        }
+        let size = screen::size().unwrap_or(SIZE);
+        let (lines, paint) = match &*told.borrow_and_update() {
+            Some(Ok(seen)) => (frame(seen, size, &mut first), Paint::of(&versions(seen))),
+            Some(Err(why)) => (vec!["holdline top".to_owned(), why.clone()], Paint::of(&[])),
+            None => continue,
+        };
+        print(screen::drawn(lines, size, &paint).as_bytes())?;
     }
+}
+
+fn versions(seen: &Value) -> Vec<&str> {
+    let workers = list(&seen["workers"]).iter();
+    let mut versions: Vec<_> = workers.filter_map(|it| it["version"].as_str()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    versions
 }
 
 /// Everything that is shown, in one value.
@@ -94,8 +141,8 @@ async fn look(edge: &Edge) -> Result<Value, Failure> {
     }))
 }
 
-/// The lines of one look, as many as fit.
-fn frame(seen: &Value, (rows, _): (usize, usize)) -> Vec<String> {
+/// The lines of one look, as many as fit; of the calls, from number `first` on, as far as there are so many.
+fn frame(seen: &Value, (rows, _): (usize, usize), first: &mut usize) -> Vec<String> {
     let mut calls: Vec<Value> = list(&seen["sessions"]["sessions"]).to_vec();
     let count = |what: fn(&Value) -> bool| calls.iter().filter(|call| what(call)).count();
     let held = count(|call| !call["held_since_unix_us"].is_null());
@@ -123,6 +170,8 @@ fn frame(seen: &Value, (rows, _): (usize, usize)) -> Vec<String> {
     });
     // Below them, the head of the table.
     let room = rows.saturating_sub(lines.len() + 1);
+    *first = (*first).min(calls.len().saturating_sub(room));
+    calls.drain(..*first);
     calls.truncate(room);
     lines.extend(sessions::table(&calls).lines());
     lines
