@@ -153,15 +153,19 @@ enum Unusable {
 }
 
 fn read(slice: EndpointSlice, wanted: Option<&str>) -> Result<Slice, Unusable> {
+    let created = slice.metadata.creation_timestamp.map(|time| time.0);
+    // The controller keeps one, without ports, for a Service that has no pods.
+    if slice.endpoints.is_empty() {
+        let endpoints = Vec::new();
+        return Ok(Slice { created, endpoints });
+    }
     if !matches!(slice.address_type.as_str(), "IPv4" | "IPv6") {
         return Err(Unusable::AddressType(slice.address_type));
     }
     let port = port(slice.ports.unwrap_or_default(), wanted)?;
     let endpoints = slice.endpoints.into_iter();
-    Ok(Slice {
-        created: slice.metadata.creation_timestamp.map(|time| time.0),
-        endpoints: endpoints.filter_map(|it| endpoint(it, port)).collect(),
-    })
+    let endpoints = endpoints.filter_map(|it| endpoint(it, port)).collect();
+    Ok(Slice { created, endpoints })
 }
 
 fn port(ports: Vec<EndpointPort>, wanted: Option<&str>) -> Result<u16, Unusable> {

@@ -162,6 +162,18 @@ fn endpoints_without_a_pod_are_told_apart_by_address() {
     );
 }
 
+/// A Service without pods has a slice with neither endpoints nor ports.
+#[test]
+fn a_slice_without_endpoints_is_nothing_to_complain_of() {
+    let placeholder = with(slice("s", "IPv4", json!([])), "/ports", Value::Null);
+    let mut slices = listed(&[placeholder]);
+    assert_eq!(found(&mut slices), [""; 0]);
+    assert_eq!(slices.told, BTreeMap::new());
+    let unusable = slice("s", "FQDN", json!([pod("a", "worker-7")]));
+    slices.take(Change::Applied(object(unusable)));
+    assert_eq!(slices.told.len(), 1);
+}
+
 #[test]
 fn names_and_other_ports_are_passed_over_and_said() {
     let read = |value: Value, port: Option<&str>| {
