@@ -15,13 +15,26 @@ use crate::{
 /// A body, whole or in parts.
 pub(crate) type Answer = UnsyncBoxBody<Bytes, io::Error>;
 
-/// All objects that are asked for.
+/// The objects that are asked for, or that part of them which is. Later parts show the objects as they are
+/// by then, at the version of the first: a watch from there tells what became of the others.
 pub(crate) fn all(store: &Store, asked: &Asked) -> Response<Answer> {
-    let here = store.all(asked.kind, &asked.namespace);
-    let items: Vec<_> = here
+    let (version, after) = match asked.parameter("continue").split_once('/') {
+        Some((version, after)) => (version.parse().unwrap_or(0), after),
+        None => (store.version(), ""),
+    };
+    if store.since(version).is_none() {
+        return status(410, "Expired", "the provided continue parameter is too old");
+    }
+    let limit = asked.parameter("limit").parse().unwrap_or(usize::MAX);
+    let mut here = store
+        .all(asked.kind, &asked.namespace)
         .filter(|object| selected(object, asked.parameter("labelSelector")))
-        .map(|object| shown(object, asked))
-        .collect();
+        .filter(|object| text(object, "/metadata/name") > after)
+        .peekable();
+    let part: Vec<_> = here.by_ref().take(limit).collect();
+    let last = part.last().filter(|_| here.peek().is_some());
+    let next = last.map(|last| format!("{version}/{}", text(last, "/metadata/name")));
+    let items: Vec<_> = part.iter().map(|object| shown(object, asked)).collect();
     let (api_version, kind) = match asked.partial {
         true => ("meta.k8s.io/v1", "PartialObjectMetadata"),
         false => (asked.kind.api_version(), asked.kind.as_str()),
@@ -29,7 +42,10 @@ pub(crate) fn all(store: &Store, asked: &Asked) -> Response<Answer> {
     let list = json!({
         "apiVersion": api_version,
         "kind": format!("{kind}List"),
-        "metadata": {"resourceVersion": store.version().to_string()},
+        "metadata": {
+            "resourceVersion": version.to_string(),
+            "continue": next.unwrap_or_default(),
+        },
         "items": items,
     });
     answer(StatusCode::OK, &list)

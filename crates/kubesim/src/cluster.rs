@@ -252,7 +252,7 @@ impl Cluster {
             .await;
     }
 
-    /// How often a kind was listed.
+    /// How often a kind was listed; each part of a list counts.
     #[must_use]
     pub fn lists(&self, kind: Kind) -> usize {
         let world = self.0.shared.world();
