@@ -103,12 +103,19 @@ impl Roster {
 
     /// What discovery says of a worker's pod. True where that is news.
     pub(crate) fn set_pod(&mut self, id: WorkerId, pod: Option<&Arc<Pod>>) -> bool {
-        let entry = self.workers.get_mut(&id);
-        let news = entry.is_some_and(|entry| entry.set_pod(pod));
-        if news {
-            self.unsettle();
+        let Some(entry) = self.workers.get_mut(&id) else {
+            return false;
+        };
+        let before = Arc::clone(&entry.about.version);
+        if !entry.set_pod(pod) {
+            return false;
         }
-        news
+        let takes_calls = entry.life == Life::Described && entry.causes.is_empty();
+        if takes_calls && entry.about.version != before {
+            self.appeared(id);
+        }
+        self.unsettle();
+        true
     }
 
     /// The worker described itself and serves.
@@ -119,23 +126,34 @@ impl Roster {
         connections: Arc<Connections>,
         now: Instant,
     ) {
-        let draining = self.versions_where(Entry::draining);
-        let draining: Vec<&str> = draining.iter().map(|version| &**version).collect();
         let Some(entry) = self.workers.get_mut(&id) else {
             return;
         };
         entry.set_about(about);
+        self.appeared(id);
+        let Some(entry) = self.workers.get_mut(&id) else {
+            return;
+        };
+        entry.life = Life::Described;
+        entry.detail.clear();
+        entry.connections = Some(connections);
+        entry.count(now);
+        self.unsettle();
+    }
+
+    /// The version of a worker is known, by the worker's own words or by its pod's label.
+    fn appeared(&mut self, id: WorkerId) {
+        let draining = self.versions_where(Entry::draining);
+        let draining: Vec<&str> = draining.iter().map(|version| &**version).collect();
+        let Some(entry) = self.workers.get(&id) else {
+            return;
+        };
         let version = &entry.about.version;
         let before = self
             .seen
             .insert(entry.endpoint.clone(), Arc::clone(version));
         let returned = before.as_ref() == Some(version);
         self.versions.appeared(version, &draining, returned);
-        entry.life = Life::Described;
-        entry.detail.clear();
-        entry.connections = Some(connections);
-        entry.count(now);
-        self.unsettle();
     }
 
     /// The schema that a worker's version writes, where no other reads it though others write: calls with

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    Pod,
     discovery::{self, EndpointId, Endpoints},
     roster::entry::Cause,
     shared::Shared,
@@ -27,6 +28,8 @@ const FATES_MAX: usize = 256;
 #[derive(Debug)]
 struct Slot {
     worker: WorkerId,
+    /// What is known of its pod, and of that of the next one here.
+    pod: Option<Arc<Pod>>,
     /// Further addresses of it, for whoever tries to reach it.
     others: watch::Sender<Vec<SocketAddr>>,
     task: AbortHandle,
@@ -78,12 +81,12 @@ impl Keeper {
             self.leave(endpoint, Cause::Discovery);
         }
         for endpoint in changes.added {
-            self.meet(endpoint, watch::Sender::default(), 0, true);
+            self.meet(endpoint, None, watch::Sender::default(), 0, true);
         }
-        for (id, slot) in &self.slots {
+        for (id, slot) in &mut self.slots {
             let endpoint = found.get(id);
-            let pod = endpoint.and_then(|endpoint| endpoint.pod.as_ref());
-            self.shared.set_pod(slot.worker, pod);
+            slot.pod = endpoint.and_then(|endpoint| endpoint.pod.clone());
+            self.shared.set_pod(slot.worker, slot.pod.as_ref());
             let others = endpoint.map(|endpoint| endpoint.others.clone());
             slot.others.send_replace(others.unwrap_or_default());
         }
@@ -96,11 +99,13 @@ impl Keeper {
     fn meet(
         &mut self,
         endpoint: EndpointId,
+        pod: Option<Arc<Pod>>,
         others: watch::Sender<Vec<SocketAddr>>,
         failures: u32,
         awaited: bool,
     ) {
         let worker = self.shared.add(&endpoint, awaited);
+        self.shared.set_pod(worker, pod.as_ref());
         let life = worker::run(
             Arc::clone(&self.shared),
             worker,
@@ -111,6 +116,7 @@ impl Keeper {
         let task = self.tasks.spawn(life);
         let slot = Slot {
             worker,
+            pod,
             others,
             task,
             since: Instant::now(),
@@ -164,7 +170,8 @@ impl Keeper {
         tracing::debug!(pool = %self.shared.name, worker = worker.0, ?fate, failures,
             "worker's address is tried again");
         let others = watch::Sender::new(slot.others.borrow().clone());
-        self.meet(endpoint, others, failures, false);
+        let pod = slot.pod.clone();
+        self.meet(endpoint, pod, others, failures, false);
     }
 }
 

@@ -36,6 +36,13 @@ impl World {
     }
 }
 
+/// The pod's label tells which version a worker is.
+fn label(world: &mut World, worker: WorkerId, version: &str) {
+    let mut pod = Pod::new(format!("{worker:?}"), "pod".to_owned());
+    pod.version = Some(version.to_owned());
+    world.roster.set_pod(worker, Some(&Arc::new(pod)));
+}
+
 fn leaves(worker: WorkerId) -> Seek {
     Seek {
         avoid: Some(worker),
@@ -128,6 +135,21 @@ fn eager_calls_go_to_the_newest_and_never_back() {
     assert_eq!(next.worker, new);
     world.roster.attached(next.worker, next.place);
     assert_eq!(world.told(new), 0);
+}
+
+/// A worker that names no version can be met before its pod is known.
+#[test]
+fn a_version_that_its_pod_tells_late_is_newer_than_one_that_drains() {
+    let mut world = World::new();
+    let old = world.ready(1, "v1");
+    world.ready(2, "v1");
+    world.roster.drain(old, Cause::Health, None, world.now);
+    let new = world.ready(3, "");
+    label(&mut world, new, "v2");
+    for session in 0..10 {
+        let place = world.attach(session);
+        assert_eq!(world.version_of(&place), "v2");
+    }
 }
 
 #[test]
