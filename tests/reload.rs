@@ -144,7 +144,16 @@ async fn a_disabled_version_is_empty_whatever_the_pace_of_handoffs_and_no_call_n
 #[tokio::test]
 async fn weights_decide_who_answers_and_eager_moves_those_that_are_there() {
     let mut ground = Ground::start().await;
-    ground.rules("rollout: {weights: {v1: 1}},").await;
+    ground.write("rollout: {weights: {v1: 1}},");
+    let told = ground
+        .edge
+        .logged("ready version without a weight: it gets calls only where no other can take them")
+        .await;
+    assert_eq!(
+        (&told["level"], &told["version"]),
+        (&"WARN".into(), &"v2".into())
+    );
+    ground.edge.logged("configuration taken up").await;
     let mut caller = ground.call().await;
     assert_eq!(version(&mut caller).await, "v1");
 

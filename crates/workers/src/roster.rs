@@ -15,7 +15,7 @@ pub(crate) mod rules;
 pub(crate) mod versions;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -39,6 +39,8 @@ use crate::{Pod, WorkerState, WorkerStatus, connections::Connections, discovery:
 const NEWCOMER_WITHIN: Duration = Duration::from_secs(1);
 /// Workers that are gone are remembered, so many, to know where their sessions come from.
 const GONE_MAX: usize = 256;
+/// Versions without a weight that were told are remembered, so many.
+const WEIGHTLESS_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Roster {
@@ -48,6 +50,8 @@ pub(crate) struct Roster {
     record: Record,
     /// Workers that are gone, oldest first.
     gone: VecDeque<(WorkerId, Home)>,
+    /// Versions that are told to have no weight.
+    weightless: BTreeSet<Arc<str>>,
     /// Version last seen at each endpoint that is or was in discovery of late.
     seen: BTreeMap<EndpointId, Arc<str>>,
     metrics: WorkerMetrics,
@@ -67,6 +71,7 @@ impl Roster {
             rules,
             record: Record::default(),
             gone: VecDeque::new(),
+            weightless: BTreeSet::new(),
             seen: BTreeMap::new(),
             metrics,
             last_worker: 0,
@@ -81,8 +86,28 @@ impl Roster {
 
     /// From the next decision on, other rules hold.
     pub(crate) fn set_rules(&mut self, rules: Rules) {
+        if self.rules.rollout != rules.rollout {
+            self.weightless.clear();
+        }
         self.rules = rules;
         self.unsettle();
+    }
+
+    /// A version with workers that take calls, to which the rules give none though they name others, as a
+    /// canary's weights do once the next version is rolled out. Each is told once for the same rules.
+    pub(crate) fn next_weightless(&mut self) -> Option<Arc<str>> {
+        let takes_calls = |entry: &Entry| entry.life == Life::Described && entry.causes.is_empty();
+        let version = self
+            .versions_where(takes_calls)
+            .into_iter()
+            .find(|version| {
+                self.rules.is_left_out(version) && !self.weightless.contains(version)
+            })?;
+        if self.weightless.len() == WEIGHTLESS_MAX {
+            self.weightless.pop_first();
+        }
+        self.weightless.insert(Arc::clone(&version));
+        Some(version)
     }
 
     /// A new worker is to be connected to. `awaited`: discovery says that it is there.

@@ -149,6 +149,7 @@ impl Shared {
     /// What is known of a worker's pod.
     pub(crate) fn set_pod(&self, id: WorkerId, pod: Option<&Arc<Pod>>) {
         if self.roster().set_pod(id, pod) {
+            self.tell_weightless();
             self.changed.send_replace(());
         }
     }
@@ -182,6 +183,7 @@ impl Shared {
                 "calls with state will not go to this version"
             );
         }
+        self.tell_weightless();
         self.changed.send_replace(());
     }
 
@@ -208,6 +210,7 @@ impl Shared {
     pub(crate) fn serves_again(&self, id: WorkerId, gone: Cause) {
         if self.roster().serves_again(id, gone, Instant::now()) {
             tracing::info!(pool = %self.name, worker = id.0, "worker ready again");
+            self.tell_weightless();
             self.changed.send_replace(());
         }
     }
@@ -245,7 +248,22 @@ impl Shared {
     pub(crate) fn set_rules(&self, rules: Rules) {
         rules.tell(&self.name, &self.metrics);
         self.roster().set_rules(rules);
+        self.tell_weightless();
         self.changed.send_replace(());
+    }
+
+    /// Who rolls out a version wants it to get calls, and may have forgotten the weights of an earlier one.
+    fn tell_weightless(&self) {
+        // The lock is not held while the log is written.
+        let next = || self.roster().next_weightless();
+        while let Some(version) = next() {
+            tracing::warn!(
+                pool = %self.name, %version,
+                why = "the pool's rollout has weights, and none for it",
+                advice = "give it a weight, or take the weights away",
+                "ready version without a weight: it gets calls only where no other can take them"
+            );
+        }
     }
 
     pub(crate) fn leaving(&self, id: WorkerId) -> Option<Leaving> {

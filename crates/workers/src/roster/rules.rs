@@ -25,6 +25,16 @@ impl Rules {
         self.rollout.disabled.iter().any(|other| other == version)
     }
 
+    /// Whether other versions have weights, and nothing is said of this one.
+    pub(crate) fn is_left_out(&self, version: &str) -> bool {
+        let Rollout { weights, pins, .. } = &self.rollout;
+        let is_named = weights.contains_key(version)
+            || pins.iter().any(|pin| pin.version == version)
+            || self.is_disabled(version);
+        // The name of one that does not tell it may come later, from its pod.
+        !weights.is_empty() && !version.is_empty() && !is_named
+    }
+
     /// Tells a scraper that these rules hold in a pool.
     pub(crate) fn tell(&self, pool: &str, metrics: &WorkerMetrics) {
         let Rollout {

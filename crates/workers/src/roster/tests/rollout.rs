@@ -74,6 +74,35 @@ fn weights_bind_handoffs_too() {
 }
 
 #[test]
+fn a_version_that_the_weights_forget_is_told_once_for_the_same_rules() {
+    let mut world = World::new();
+    world.ready(1, "v1");
+    world.ready(2, "v3");
+    let told = |world: &mut World| world.roster.next_weightless().as_deref().map(str::to_owned);
+    assert_eq!(told(&mut world), None, "without weights all are alike");
+    let weights = |rules: &mut Rules| {
+        rules.rollout.weights = [("v1".to_owned(), 9), ("v2".to_owned(), 1)].into();
+    };
+    world.rules(weights);
+    assert_eq!(told(&mut world).as_deref(), Some("v3"));
+    world.ready(3, "v3");
+    let (leaving, nameless) = (world.ready(4, "v4"), world.ready(5, ""));
+    world.roster.drain(leaving, Cause::Health, None, world.now);
+    world.rules(|rules| rules.handoffs_per_second = 1);
+    assert_eq!(told(&mut world), None);
+
+    label(&mut world, nameless, "v5");
+    assert_eq!(told(&mut world).as_deref(), Some("v5"));
+    world.rules(|rules| rules.rollout.disabled = vec!["v5".to_owned()]);
+    assert_eq!(
+        told(&mut world).as_deref(),
+        Some("v3"),
+        "the rules are others"
+    );
+    assert_eq!(told(&mut world), None);
+}
+
+#[test]
 fn a_pin_is_kept_when_there_is_a_worker_and_served_by_others_when_there_is_none() {
     let mut world = World::new();
     world.ready(1, "v1");
