@@ -3,4 +3,5 @@
 mod canary;
 mod crash;
 mod line;
+mod pinned;
 mod schemas;

@@ -11,13 +11,18 @@ const SHARES: &str = "weights: {v1: 90, v2: 10}";
 /// Nothing but its share keeps calls from the canary.
 const BY_SHARE_ALONE: &str = "set_aside: {sessions: 1000, within: 30s, probe_after: 1s}";
 const AT_THREE: &str = "set_aside: {sessions: 3, within: 30s, probe_after: 1s}";
+/// The same, and nothing is tried again while a test lasts.
+const FOR_GOOD: &str = "set_aside: {sessions: 3, within: 60s, probe_after: 10m}";
+const SESSIONS: usize = 3;
 /// Calls that stand with the version that works, all the while.
 const BYSTANDERS: usize = 5;
-/// Calls that meet a canary that is ready, the share of them that it may touch, and by how many standard
-/// deviations it may be more: beyond that is one run in a million.
-const CALLS: u32 = 60;
-const SHARE: f64 = 0.1;
-const DEVIATIONS: f64 = 5.0;
+/// Calls that meet a canary that is ready, one after the other.
+const CALLS: usize = 100;
+/// So many of them are the canary's share.
+const SHARE: usize = CALLS / 10;
+/// By share alone it touches as many as chance gives it. The bound is the number that a draw of 100 with a
+/// chance of a tenth exceeds once in a million (27, by the binomial distribution).
+const SHARE_AT_MOST: usize = 27;
 const SET_ASIDE: &str =
     "version set aside: it failed several sessions, which go to another version";
 const TRIED_AGAIN: &str = "version tried again";
@@ -51,6 +56,12 @@ async fn short_call(line: &Line) -> String {
     version
 }
 
+/// The same with a canary that is ready: nothing but the rules keeps the call from it.
+async fn call_beside_canary(line: &Line) {
+    line.is(CANARY, "ready").await;
+    assert_eq!(short_call(line).await, "v1");
+}
+
 /// Sessions that the canary took down with it.
 fn touched(line: &Line) -> BTreeSet<String> {
     let canary = line.address(CANARY);
@@ -69,16 +80,13 @@ async fn a_version_that_crashes_at_every_call_costs_none_and_is_taken_back_when_
     let (stop, crashing) = crash_loop(&line);
 
     for _ in 0..CALLS {
-        line.is(CANARY, "ready").await;
-        assert_eq!(short_call(&line).await, "v1");
+        call_beside_canary(&line).await;
         for bystander in &mut bystanders {
             assert_eq!(bystander.asks().await, "v1");
         }
     }
-    let expected = f64::from(CALLS) * SHARE;
-    let allowed = expected + DEVIATIONS * (expected * (1.0 - SHARE)).sqrt();
     let by_share = touched(&line).len();
-    assert!(by_share as f64 <= allowed, "{by_share} of {CALLS} calls");
+    assert!(by_share <= SHARE_AT_MOST, "{by_share} of {CALLS} calls");
 
     line.rules(&rules(AT_THREE)).await;
     let calling = async {
@@ -89,6 +97,7 @@ async fn a_version_that_crashes_at_every_call_costs_none_and_is_taken_back_when_
     soon("the version to be set aside", calling).await;
     let enough = touched(&line).len();
     assert!(enough > by_share, "it is set aside for what it does");
+    assert!(enough <= by_share + SESSIONS, "and no later");
     let trying = async {
         while line.lines(TRIED_AGAIN).is_empty() {
             assert_eq!(short_call(&line).await, "v1");
@@ -126,4 +135,31 @@ async fn a_version_that_crashes_at_every_call_costs_none_and_is_taken_back_when_
         words(&ended, "reason"),
         ["caller_hung_up".to_owned()].into()
     );
+}
+
+/// The bound is a number, not a chance: `set_aside.sessions` calls touch the canary, and none after them,
+/// however long the deploy lasts. Of the calls of this test that is less than a third of its share.
+#[tokio::test]
+async fn a_version_that_is_set_aside_for_crashing_has_touched_less_than_its_share() {
+    let line = Line::start(3, &format!("rollout: {{{SHARES}, {FOR_GOOD}}},")).await;
+    let _workers = [line.worker(0, &["v1"]).await, line.worker(1, &["v1"]).await];
+    let (stop, crashing) = crash_loop(&line);
+    let mut calls = 0;
+    let calling = async {
+        while line.lines(SET_ASIDE).is_empty() || calls < CALLS {
+            call_beside_canary(&line).await;
+            calls += 1;
+        }
+    };
+    soon("the version to be set aside", calling).await;
+    assert_eq!(touched(&line).len(), SESSIONS, "of {calls} calls");
+    const { assert!(SESSIONS * 3 < SHARE) };
+
+    let ended = line.told("call ended", calls).await;
+    assert_eq!(
+        words(&ended, "reason"),
+        ["caller_hung_up".to_owned()].into()
+    );
+    stop.send(()).unwrap();
+    crashing.await.unwrap();
 }
