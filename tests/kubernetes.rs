@@ -17,7 +17,13 @@ use crate::support::soon;
 
 /// Calls under which an API server has its bad days.
 const CALLS: u32 = 4;
-/// A recorded roll-out of a dual-stack Service.
+/// Frames in each direction that a call must carry after what happened.
+const FURTHER: u64 = 25;
+/// In vain the edge asks an API server so often that is away for some seconds: waits double.
+const TRIES: f64 = 5.0;
+/// Objects that an edge asks for at once.
+const PART: usize = 500;
+/// A roll-out of a dual-stack Service, written by hand in the form in which a watch would record it.
 const RECORDING: &str = include_str!("../crates/kubesim/recordings/dual-stack.jsonl");
 
 #[tokio::test]
@@ -98,6 +104,94 @@ async fn workers_that_are_known_stay_while_the_api_server_is_away() {
     ground.is_followed("silent").await;
 
     ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
+/// Nobody tells of it: of the workers that are known one dies, and another is rolled in its place.
+#[tokio::test]
+async fn workers_that_end_while_the_api_server_is_away_for_long_cost_no_call() {
+    let mut ground = Ground::empty(Shape::default()).await;
+    ground.workload.roll("v1");
+    let pods = ground.scale_up("v1", 3).await;
+    ground.until_ready(3).await;
+    let mut calls = ground.dial(CALLS).await;
+
+    ground.cluster.go_away();
+    ground.failures(1.0).await;
+    ground.kill(&pods[0]).await;
+    ground.go_on(&mut calls, FURTHER).await;
+    ground.replace(&pods[1], "v2").await;
+    // What is known of its pod stays known.
+    let met = |row: &serde_json::Value| {
+        row["version"] == "v2" && row["state"] == "ready" && row["pod"]["name"] == *pods[1]
+    };
+    ground
+        .until("the new worker", |rows| rows.iter().any(met))
+        .await;
+    ground.go_on(&mut calls, FURTHER).await;
+    // The other one goes for good: what is left is a worker that no API server told of.
+    ground.terminate(&pods[2]);
+    ground.ended(pods[2].clone()).await;
+    ground.failures(TRIES).await;
+    ground.go_on(&mut calls, FURTHER).await;
+    assert_eq!(ground.calls_of("v2").await, u64::from(CALLS));
+
+    ground.cluster.come_back().await.unwrap();
+    ground.edge.told("API server is followed again").await;
+    for pod in [&pods[0], &pods[2]] {
+        ground.workload.remove(pod);
+    }
+    ground.is_followed("returned").await;
+    ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
+/// The watch is told that its history is lost, and of the worker's end it is told nothing.
+#[tokio::test]
+async fn a_worker_that_was_deleted_in_a_lost_history_is_gone_after_the_next_list() {
+    let mut ground = Ground::empty(Shape::default()).await;
+    ground.workload.roll("v1");
+    let pods = ground.scale_up("v1", 3).await;
+    ground.until_ready(3).await;
+    let mut calls = ground.dial(CALLS).await;
+
+    for (pod, gone) in pods.iter().zip([GoneAs::Event, GoneAs::Status]) {
+        ground.cluster.until_watched(Kind::EndpointSlice, 1).await;
+        let lists = ground.cluster.lists(Kind::EndpointSlice);
+        // The stand-in lives on this thread: no watch is answered between the two.
+        ground.workload.remove(pod);
+        ground.cluster.forget(gone);
+        ground.until_left(pod).await;
+        assert_eq!(
+            ground.cluster.lists(Kind::EndpointSlice),
+            lists + 1,
+            "{gone:?}"
+        );
+        ground.terminate(pod);
+        ground.ended(pod.clone()).await;
+        ground.go_on(&mut calls, FURTHER).await;
+    }
+    let alone = |rows: &[serde_json::Value]| rows.len() == 1 && rows[0]["state"] == "ready";
+    ground.until("the last worker alone", alone).await;
+    ground.judge(calls).await;
+    ground.edge.end().await;
+}
+
+/// Behind the first part of a list are the slices of those that serve.
+#[tokio::test]
+async fn a_list_in_parts_is_read_to_its_end() {
+    let mut ground = Ground::with_workers(Shape::default()).await;
+    let calls = ground.dial(CALLS).await;
+    for number in 0..PART {
+        ground.put_placeholder(&format!("another-{number:03}"));
+    }
+    ground.cluster.until_watched(Kind::EndpointSlice, 1).await;
+    let lists = ground.cluster.lists(Kind::EndpointSlice);
+    ground.cluster.forget(GoneAs::Status);
+    ground.is_followed("parted").await;
+    assert_eq!(ground.cluster.lists(Kind::EndpointSlice), lists + 2);
+    assert_eq!(ground.count("EndpointSlice cannot be used"), 0);
+    assert_eq!(ground.judge(calls).await, [0; CALLS as usize]);
     ground.edge.end().await;
 }
 
@@ -212,7 +306,7 @@ async fn a_worker_that_is_published_before_its_pod_is_ready_takes_calls() {
 }
 
 #[tokio::test]
-async fn a_recorded_roll_out_of_a_dual_stack_service_moves_each_call_once() {
+async fn a_roll_out_of_a_dual_stack_service_played_from_a_file_moves_each_call_once() {
     let mut ground = Ground::empty(Shape::default()).await;
     let (old, new) = (ground.launch("v1").await, ground.launch("v2").await);
     let (old_port, new_port) = (ground.port(&old), ground.port(&new));

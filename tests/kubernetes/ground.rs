@@ -175,6 +175,21 @@ impl Ground {
         self.pods.insert(name.to_owned(), Pod { place, process });
     }
 
+    /// A pod's worker ends well upon SIGTERM, and the next one starts in its place.
+    pub(crate) async fn replace(&mut self, name: &str, version: &str) {
+        let Pod { place, mut process } = self.pods.remove(name).unwrap();
+        process.end(Ending::Terminate).await;
+        let process = self.process(version, &place);
+        process.told("worker is listening").await;
+        self.pods.insert(name.to_owned(), Pod { place, process });
+    }
+
+    /// A pod's worker is killed.
+    pub(crate) async fn kill(&mut self, name: &str) {
+        let mut pod = self.pods.remove(name).unwrap();
+        pod.process.end(Ending::Kill).await;
+    }
+
     /// Starts a worker process that no API server knows of.
     pub(crate) async fn launch(&mut self, version: &str) -> String {
         let name = self.start(version);
@@ -301,6 +316,19 @@ impl Ground {
         self.workload.remove(name);
         let gone = |rows: &[Value]| !known(rows);
         self.until(&format!("no pod called {name}"), gone).await;
+    }
+
+    /// A slice without ports and endpoints, as the controller keeps one for a Service without pods.
+    pub(crate) fn put_placeholder(&self, name: &str) {
+        self.cluster.apply(json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": name, "namespace": NAMESPACE,
+                "labels": {"kubernetes.io/service-name": SERVICE}},
+            "addressType": "IPv4",
+            "ports": null,
+            "endpoints": null,
+        }));
     }
 
     /// A slice that no one can read.

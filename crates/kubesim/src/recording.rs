@@ -1,4 +1,5 @@
-//! Recorded watch streams: what a cluster did, to be done again.
+//! Recorded watch streams: what a cluster did, to be done again. Those in `recordings` were written by
+//! hand: no real cluster was at hand to record.
 //!
 //! A recording is a file with one JSON object a line, as `kubectl get --watch
 //! --output-watch-events --output json` writes them (`ADDED`, `MODIFIED`, `DELETED`, and
