@@ -65,20 +65,6 @@ impl LegMetrics {
             "Frames that the leg's profile cannot make sense of.",
             &[LEG],
         );
-        let opened = register.counters(
-            "holdline_leg_openings_total",
-            "Legs opened: the first of a kind, one more after it, or one beside another (a rollover, where it is the model's).",
-            &[LEG, HOW],
-        );
-        for leg in LegKind::WORDS {
-            opened.begin(Opening::WORDS.iter().map(|how| [*leg, *how]));
-        }
-        let closed = register.counters(
-            "holdline_leg_closes_total",
-            "Legs closed, by close code and by whose fault it was.",
-            &[LEG, CODE, FAULT],
-        );
-        closed.begin(REFUSED_BY_MODEL);
         Self {
             frames: by_leg_and_direction(&frames),
             bytes: by_leg_and_direction(&bytes),
@@ -109,8 +95,8 @@ impl LegMetrics {
                 "Upgrades and webhooks refused for their signature, by what was wrong with it.",
                 &[SIGNATURE],
             ),
-            opened,
-            closed,
+            opened: openings(register),
+            closed: closes(register),
             unwritten: by_leg(&unwritten),
             malformed: by_leg(&malformed),
             dial_seconds: register.histogram(
@@ -191,6 +177,28 @@ impl LegMetrics {
         let result = if ok { "ok" } else { "failed" };
         self.tls_reloads.of(&[result]).inc();
     }
+}
+
+fn openings(register: &Register<'_>) -> Counters {
+    let opened = register.counters(
+        "holdline_leg_openings_total",
+        "Legs opened: the first of a kind, one more after it, or one beside another (a rollover, where it is the model's).",
+        &[LEG, HOW],
+    );
+    for leg in LegKind::WORDS {
+        opened.begin(Opening::WORDS.iter().map(|how| [*leg, *how]));
+    }
+    opened
+}
+
+fn closes(register: &Register<'_>) -> Counters {
+    let closed = register.counters(
+        "holdline_leg_closes_total",
+        "Legs closed, by close code and by whose fault it was.",
+        &[LEG, CODE, FAULT],
+    );
+    closed.begin(REFUSED_BY_MODEL);
+    closed
 }
 
 fn by_leg_and_direction(counters: &Counters) -> [[IntCounter; 2]; 3] {
