@@ -22,6 +22,7 @@ limits: {sessions: 3000, per_address: 3000}
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout, reason = "figures, for who asks for them")]
 async fn two_thousand_calls_are_listed_searched_and_moved() {
     let files = rlimit::increase_nofile_limit(FILES).unwrap();
     assert!(files >= FILES, "only {files} files may be open");

@@ -122,6 +122,8 @@ async fn show(
 fn versions(seen: &Value) -> Vec<&str> {
     let workers = list(&seen["workers"]).iter();
     let mut versions: Vec<_> = workers.filter_map(|it| it["version"].as_str()).collect();
+    // Of a worker that nobody has met yet.
+    versions.retain(|version| !version.is_empty());
     versions.sort_unstable();
     versions.dedup();
     versions

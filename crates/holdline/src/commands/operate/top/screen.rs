@@ -114,9 +114,10 @@ pub(super) fn drawn(
     paint: &Paint,
 ) -> String {
     lines[0].push_str(KEYS);
-    let lines = lines.iter().take(rows).map(|line| {
+    lines.truncate(rows);
+    let lines = lines.iter().enumerate().map(|(number, line)| {
         let cut: String = line.chars().take(columns).collect();
-        paint.line(&cut)
+        if number == 0 { cut } else { paint.line(&cut) }
     });
     let lines: Vec<String> = lines.collect();
     let lines = lines.join(&format!("{REST_OF_LINE}\r\n"));
