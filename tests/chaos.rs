@@ -83,6 +83,19 @@ async fn a_call_that_kills_its_workers() {
 }
 
 #[tokio::test]
+async fn a_call_that_kills_its_workers_where_the_next_are_long_in_coming() {
+    let options = [
+        "--repeat",
+        "1",
+        "--workers",
+        "2",
+        "--restart-after",
+        "1500ms",
+    ];
+    chaos("poison", &options).await;
+}
+
+#[tokio::test]
 async fn calls_come_and_go_and_nothing_stays() {
     let options = ["--for", "8s", "--shortest", "2", "--longest", "4"];
     chaos("churn", &options).await;

@@ -56,7 +56,7 @@ enum Fault {
     /// Wall clocks that differ, and the edge's jumps. Needs libfaketime.
     Clock(Settings),
     /// Calls that kill every worker that serves them, among calls that do not.
-    Poison(Settings),
+    Poison(poison::PoisonArgs),
     /// Calls come and go under kills, freezes and rolls; memory, descriptors and tasks are watched.
     Churn(Box<churn::ChurnArgs>),
     /// The worker that some faults need: the voice worker, with a fault of its own.
@@ -75,7 +75,10 @@ impl Cli {
             Fault::Descriptors(settings) => account(&settings, descriptors::run),
             Fault::Memory(settings) => account(&settings, memory::run),
             Fault::Clock(settings) => account(&settings, clock::run),
-            Fault::Poison(settings) => account(&settings, poison::run),
+            Fault::Poison(args) => {
+                let rows = block_on(poison::run(&args));
+                shown(&args.settings, rows)
+            }
             Fault::Churn(args) => {
                 let rows = block_on(churn::run(&args));
                 shown(&args.settings, rows)

@@ -9,10 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Args;
 use holdline_testkit::twilio::Action;
 use tokio::time::sleep;
 
 use crate::{Row, Settings, settings::faulty_worker, trial::Trial, verdict::was_dropped};
+
+/// Options of this fault.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct PoisonArgs {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// What passes between a worker's death and the start of the next in its place, such as 1500ms: as
+    /// in a crash loop, where an orchestrator waits longer each time.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "0s")]
+    restart_after: Duration,
+}
 
 /// Poisonous calls in a run of its own.
 const USUAL: u32 = 1;
@@ -29,7 +41,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// If it cannot be done.
-pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
+pub(crate) async fn run(args: &PoisonArgs) -> io::Result<Vec<Row>> {
+    let settings = &args.settings;
     let poisonous = settings.repeat.unwrap_or(USUAL);
     if settings.lasting.is_some() || poisonous >= settings.calls {
         return Err(io::Error::other(
@@ -43,7 +56,7 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
     for call in &excused {
         trial.pause_ms(100, 1_000).await;
         let since = Instant::now();
-        deaths.push(poison(&mut trial, *call).await?);
+        deaths.push(poison(&mut trial, *call, args.restart_after).await?);
         trial.fault_since(since);
         trial.tell(&format!("call {call} was poison: {deaths:?} workers died"));
     }
@@ -63,31 +76,54 @@ pub(crate) async fn run(settings: &Settings) -> io::Result<Vec<Row>> {
 }
 
 /// Lets a caller press the key; how many workers die before its call is ended.
-async fn poison(trial: &mut Trial, call: u32) -> io::Result<u32> {
+async fn poison(trial: &mut Trial, call: u32, restart_after: Duration) -> io::Result<u32> {
     let handle = trial.callers.handles[call as usize - 1].clone();
     handle.act(Action::Dtmf(KEY)).map_err(io::Error::other)?;
-    let mut deaths = 0;
+    let mut dead = Dead::default();
     let patience = Instant::now() + ENDS_WITHIN;
     while !handle.progress().over {
-        deaths += replace_the_dead(trial)?;
+        dead.look(trial)?;
+        dead.replace(trial, restart_after)?;
         if Instant::now() > patience {
             return Err(io::Error::other(format!(
-                "call {call} was not ended within {ENDS_WITHIN:?}; {deaths} workers died"
+                "call {call} was not ended within {ENDS_WITHIN:?}; {} workers died",
+                dead.count
             )));
         }
         sleep(LOOK_EVERY).await;
     }
-    deaths += replace_the_dead(trial)?;
+    dead.look(trial)?;
+    dead.replace(trial, Duration::ZERO)?;
     for slot in 0..trial.stage.len() {
         trial.stage.ready(slot).await?;
     }
-    Ok(deaths)
+    Ok(dead.count)
 }
 
-fn replace_the_dead(trial: &mut Trial) -> io::Result<u32> {
-    let dead = trial.stage.bury()?;
-    for slot in &dead {
-        trial.stage.launch(*slot, &trial.version())?;
+/// Workers that died of a call.
+#[derive(Default)]
+struct Dead {
+    count: u32,
+    /// Those that have no successor yet: their places, and when they were found.
+    open: Vec<(usize, Instant)>,
+}
+
+impl Dead {
+    fn look(&mut self, trial: &mut Trial) -> io::Result<()> {
+        let found = trial.stage.bury()?;
+        self.count += u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let now = Instant::now();
+        self.open.extend(found.into_iter().map(|slot| (slot, now)));
+        Ok(())
     }
-    Ok(u32::try_from(dead.len()).unwrap_or(u32::MAX))
+
+    fn replace(&mut self, trial: &mut Trial, after: Duration) -> io::Result<()> {
+        for (slot, _) in self
+            .open
+            .extract_if(.., |(_, since)| since.elapsed() >= after)
+        {
+            trial.stage.launch(slot, &trial.version())?;
+        }
+        Ok(())
+    }
 }
