@@ -9,9 +9,9 @@ use proptest::prelude::*;
 fn message(text: &str) -> String {
     let begun = Instant::now();
     let errors = Config::parse_with(text, "x.yaml", &|_| None).unwrap_err();
-    // Generous: the worst takes some hundred milliseconds where this machine is idle.
+    // Generous: the worst takes some seconds of one core.
     assert!(
-        begun.elapsed() < Duration::from_secs(20),
+        begun.elapsed() < Duration::from_secs(60),
         "{:?}",
         begun.elapsed()
     );
