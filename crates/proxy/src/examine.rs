@@ -5,6 +5,7 @@
 //! | file | part |
 //! |---|---|
 //! | `examine/secrets.rs` | signatures, keys, tokens |
+//! | `examine/certificates.rs` | for how long listeners' certificates are good |
 //! | `examine/upstreams.rs` | the services that legs are dialled to, and the clock |
 //! | `examine/workers.rs` | workers |
 //! | `examine/machine.rs` | files, memory, ports, addresses to listen on |
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use crate::{RunError, run, spans};
 
+mod certificates;
 mod machine;
 #[cfg(feature = "kubernetes")]
 mod rights;
@@ -104,6 +106,7 @@ pub async fn examine(config: &Config, within: Duration) -> Result<Vec<Finding>, 
     run::verify(config)?;
     let dialer = Dialer::new(&config.upstreams, &metrics)?;
     let mut findings = secrets::findings(config);
+    findings.extend(certificates::findings(config));
     findings.extend(machine::findings(config));
     findings.extend(machine::addresses(config).await);
     let (upstreams, workers, collector, rights) = tokio::join!(

@@ -33,7 +33,7 @@ impl DrainMetrics {
             ),
             cut: register.counters(
                 "holdline_drain_cut_sessions_total",
-                "Sessions that outlived the drain's deadline: ended in good order, or aborted because they did not end.",
+                "Sessions that outlived the drain's deadline: ended in good order, or aborted because they did not end. Counted when the last of them is over, which a scrape seldom sees.",
                 &[CUT],
             ),
         };

@@ -10,7 +10,9 @@
 mod material;
 mod reload;
 mod stream;
+mod validity;
 
 pub use material::{Own, TlsError, system, trusted};
 pub use reload::Reloading;
 pub use stream::Stream;
+pub use validity::expiry;

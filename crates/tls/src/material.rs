@@ -80,7 +80,7 @@ impl Pem {
         })
     }
 
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let found = CertificateDer::pem_slice_iter(&self.bytes).collect::<Result<Vec<_>, _>>();
         let found = found.map_err(|error| TlsError::file(&self.path, error.to_string()))?;
         if found.is_empty() {
