@@ -18,7 +18,7 @@ export function lineOf({ pool, weights, pins, disabled, existing, source, since_
     pins.length > 3 ? `and ${counted(pins.length - 3, "more pin")}` : "",
     disabled.length ? `${disabled.join(", ")} disabled` : "",
     EXISTING[existing] ?? existing,
-    source === "operator" ? `set by an operator at ${new Date(since / 1000).toLocaleTimeString()}` : "as configured",
+    source === "operator" ? `set by an operator at ${new Date(since / 1000).toLocaleString()}` : "as configured",
   ];
   return `${named ? `Rollout of ${pool}` : "Rollout"}: ${parts.filter(Boolean).join(" · ")}`;
 }
