@@ -82,7 +82,11 @@ impl State {
         let window = now - self.began;
         if window >= WINDOW {
             let percent = self.worked.as_nanos() * 100 / window.as_nanos();
-            let least = if self.naps { END_PERCENT } else { BEGIN_PERCENT };
+            let least = if self.naps {
+                END_PERCENT
+            } else {
+                BEGIN_PERCENT
+            };
             self.naps = percent > least;
             self.began = now;
             self.worked = Duration::ZERO;
