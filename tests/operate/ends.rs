@@ -261,8 +261,9 @@ async fn each_way_to_end_names_whose_fault_it_was_everywhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_edge_cuts_at_its_own_deadline_is_its_fault_everywhere() {
-    // Longer than anything here takes.
-    let ground = Ground::with(&CONFIG.replace("end_timeout: 2s", "end_timeout: 10m")).await;
+    // Longer than anything here takes: neither is the worker that says nothing given up, nor the end.
+    let patient = "end_timeout: 10m\n  progress_timeout: 10m";
+    let ground = Ground::with(&CONFIG.replace("end_timeout: 2s", patient)).await;
     let mut table = Table {
         ground: &ground,
         rows: vec![],
