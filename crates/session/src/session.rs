@@ -117,6 +117,11 @@ const PATIENCE_DOUBLINGS: usize = 2;
 /// `progress_timeout`, is held to the usual one.
 const PATIENCE_LASTS: u32 = 10;
 
+/// Whether a session with so many strikes is taken to no further worker.
+fn is_poison(strikes: u32, limits: &Limits) -> bool {
+    strikes + 1 >= limits.poison_limit
+}
+
 impl Recovery {
     /// What the next worker may take for progress: longer where others failed before it, since it
     /// may be the machine that is slow, and each move only adds to its work.

@@ -9,7 +9,7 @@ use crate::{
     refusal::Refusal,
 };
 
-use super::ending::Life;
+use super::{ending::Life, is_poison};
 
 /// What the loss of a worker means for the session that it ran.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -426,7 +426,7 @@ impl Session {
             let strikes = self.recovery.strikes;
             out.push(Output::Report(Report::Strike { strikes }));
         }
-        if at.kept_apart && self.recovery.strikes + 1 >= self.limits.poison_limit {
+        if at.kept_apart && is_poison(self.recovery.strikes, &self.limits) {
             Blame::Poison
         } else {
             Blame::Strike

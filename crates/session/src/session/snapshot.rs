@@ -17,7 +17,7 @@ use crate::{
     timers::Timers,
 };
 
-use super::{Account, Alone, Recovery, Unserved, ending::Life, external::Externals};
+use super::{Account, Alone, Recovery, Unserved, ending::Life, external::Externals, is_poison};
 
 /// Raised when the layout changes; a snapshot of another layout is refused.
 const LAYOUT: u8 = 4;
@@ -164,7 +164,9 @@ impl Session {
     #[must_use]
     pub fn restore(snapshot: Snapshot, mut limits: Limits, now: Time) -> Self {
         snapshot.widen(&mut limits);
-        let retry_at = if snapshot.life.wants_worker() {
+        // One that was found out while it ended for another reason kills no further worker either.
+        let found_out = is_poison(snapshot.strikes, &limits);
+        let retry_at = if snapshot.life.wants_worker() && !found_out {
             now
         } else {
             Time(u64::MAX)

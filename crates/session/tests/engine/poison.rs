@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdline_session::{
     EndReason, Epoch, Event, Fault, FromWorker, HangupCause, InputKind, MoveReason, Report, Seek,
-    Seq, Suspicion,
+    Seq, Session, Snapshot, Suspicion,
 };
 
 use super::rig::{Rig, caller, ms, send};
@@ -213,6 +213,23 @@ fn at_the_limit_the_session_ends_alone_and_kills_no_further_worker() {
     assert!(outs.finished() && outs.seeks().is_empty());
     // The fatal input, the caller's close, and the end itself.
     assert!(outs.says(&Report::EndLost { inputs: 3 }));
+}
+
+#[test]
+fn who_is_found_out_while_it_ends_kills_no_further_worker_in_another_process_either() {
+    let (mut rig, mut epoch) = Rig::running(|limits| limits.poison_limit = 3);
+    rig.control("boom");
+    again(&mut rig, &mut epoch);
+    again(&mut rig, &mut epoch);
+    let (reason, detail) = (EndReason::Operator, String::new());
+    rig.feed(Event::End { reason, detail });
+    rig.lose(epoch);
+    assert!(rig.take().seeks().is_empty());
+    let bytes = rig.session.snapshot().to_bytes().unwrap();
+    let snapshot = Snapshot::from_bytes(&bytes).unwrap();
+    rig.session = Session::restore(snapshot, rig.limits.clone(), rig.now);
+    rig.advance(ms(1_000));
+    assert!(rig.take().seeks().is_empty());
 }
 
 #[test]
