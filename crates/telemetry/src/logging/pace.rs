@@ -109,6 +109,7 @@ mod tests {
             ]
         );
     }
+
     #[test]
     fn a_flood_of_one_kind_hides_no_other() {
         let (start, paces) = (Instant::now(), Paces::new(1));
